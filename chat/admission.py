@@ -1,0 +1,174 @@
+"""May this message join the queue, and at which place? Caps, rate, room and the fair order.
+
+Only chat/generation_queue.py calls `admit`; it tells what was stored here.
+"""
+
+from __future__ import annotations
+
+import random
+import uuid
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.db import transaction
+from django.db.models import Max
+from django.utils import timezone
+
+from chat.models import Conversation, Generation, Queue, State, line_of
+from chat.pace import seconds_to_wait
+from chat.ranking import rank
+
+
+class QueueRefusal(Exception):
+    """A wish that cannot be granted; `code` and `detail` are put into words when shown.
+
+    `retry` is when it may be tried again, in seconds, 0 if unknown.
+    """
+
+    def __init__(self, code: str, retry: int = 0, **detail: str | int) -> None:
+        super().__init__(code)
+        self.code = code
+        self.retry = retry
+        self.detail = detail
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A message somebody wants answered. `client_id` is made by the sender, once a message."""
+
+    author: int
+    client_id: uuid.UUID
+    text: str
+    conversation: uuid.UUID | None = None
+    parent: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Enqueued:
+    """What became of a draft; `again` if the same draft had been stored before."""
+
+    generation: Generation
+    again: bool
+
+
+def admit(draft: Draft) -> Enqueued:
+    """Store a draft as a waiting generation, or say why not; raises QueueRefusal."""
+    with transaction.atomic():
+        # The lock on the author's row makes caps, rate and turn exact for several tabs at once.
+        author = get_user_model().objects.select_for_update().get(pk=draft.author)
+        before = (
+            Generation.objects.select_related("conversation")
+            .filter(author=author, client_id=draft.client_id)
+            .first()
+        )
+        if before is not None:
+            if before.prompt != draft.text:
+                raise QueueRefusal("id_used")
+            return Enqueued(before, again=True)
+        if not author.is_active:
+            raise QueueRefusal("not_allowed")
+        queue = default_queue()
+        _check_room(queue, draft.author)
+        conversation = _conversation_of(draft)
+        parent = _parent_of(draft, conversation)
+        row = Generation.objects.create(
+            queue=queue,
+            author=author,
+            conversation=conversation,
+            parent=parent,
+            client_id=draft.client_id,
+            prompt=draft.text,
+            parameters=default_parameters(),
+            line=(line := line_of(author)),
+            turn=_turn(queue, line),
+            created_at=timezone.now(),
+        )
+        Conversation.objects.filter(pk=conversation.pk).update(updated_at=row.created_at)
+    return Enqueued(row, again=False)
+
+
+def _check_room(queue: Queue, author: int) -> None:
+    minute_ago = timezone.now() - timedelta(seconds=60)
+    times = Generation.objects.filter(author=author, created_at__gte=minute_ago)
+    wait = seconds_to_wait(
+        [row.timestamp() for row in times.values_list("created_at", flat=True)],
+        timezone.now().timestamp(),
+        settings.CHATSITE_SENDS_PER_MINUTE,
+        settings.CHATSITE_SENDS_BURST,
+    )
+    if wait:
+        raise QueueRefusal("too_fast", wait, per_minute=settings.CHATSITE_SENDS_PER_MINUTE)
+    waiting = queue.generations.waiting()
+    if waiting.filter(author=author).count() >= queue.waiting_per_user:
+        raise QueueRefusal("too_many_waiting", limit=queue.waiting_per_user)
+    if waiting.count() >= queue.size:
+        low, high = rank(queue).wait_at(queue.size) or (0, 0)
+        raise QueueRefusal("queue_full", size=queue.size, low=low, high=high)
+
+
+def _conversation_of(draft: Draft) -> Conversation:
+    if draft.conversation is None:
+        return Conversation.objects.create(
+            user_id=draft.author, title=title_from(draft.text), updated_at=timezone.now()
+        )
+    mine = Conversation.objects.filter(pk=draft.conversation, user_id=draft.author).first()
+    if mine is None:
+        raise QueueRefusal("not_found")
+    return mine
+
+
+def _parent_of(draft: Draft, conversation: Conversation) -> Generation | None:
+    if draft.parent is None:
+        return None
+    parent = Generation.objects.filter(pk=draft.parent, conversation=conversation).first()
+    if parent is None:
+        raise QueueRefusal("not_found")
+    return parent
+
+
+def _turn(queue: Queue, line: str) -> int:
+    """The fair order: one after the line's own last turn, but not before the one being served."""
+    last = (
+        queue.generations.filter(line=line).exclude(state=State.CANCELLED).aggregate(Max("turn"))
+    )["turn__max"]
+    served = Queue.objects.values_list("turn_served", flat=True).get(pk=queue.pk)
+    return served if last is None else max(last + 1, served)
+
+
+def title_from(text: str) -> str:
+    """A conversation's first title: the first words of its first prompt."""
+    words = " ".join(text.split())
+    return words if len(words) <= 60 else words[:59].rsplit(" ", 1)[0][:59] + "…"
+
+
+def default_queue() -> Queue:
+    """The queue that the site's pages use; made at the first start from the settings."""
+    queue = Queue.objects.order_by("pk").first()
+    return (
+        queue
+        or Queue.objects.get_or_create(
+            name="default",
+            defaults={
+                "limit": settings.CHATSITE_LIMIT,
+                "size": settings.CHATSITE_QUEUE_SIZE,
+                "running_per_user": settings.CHATSITE_RUNNING_PER_USER,
+                "waiting_per_user": settings.CHATSITE_WAITING_PER_USER,
+            },
+        )[0]
+    )
+
+
+def default_parameters() -> dict[str, Any]:
+    """How replies are sampled unless somebody says otherwise. The seed is drawn here, once."""
+    return {
+        "temperature": settings.CHATSITE_TEMPERATURE,
+        "top_k": settings.CHATSITE_TOP_K,
+        "top_p": settings.CHATSITE_TOP_P,
+        "repetition_penalty": settings.CHATSITE_REPETITION_PENALTY,
+        "max_new_tokens": settings.CHATSITE_MAX_NEW_TOKENS,
+        "seed": random.getrandbits(53),
+        "stop": [],
+    }

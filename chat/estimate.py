@@ -1,0 +1,40 @@
+"""How long somebody will wait, as an honest range.
+
+Known are the place in line, how many run at once, and how long recent generations took. The p-th
+in line starts when the p-th of the running ones and those before it has ended: with s slots busy
+and service times of mean m and deviation d, after about p·m/s, give or take d·√p/s.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+
+SPREAD = 1.3
+"""Deviations to either side; about four of five waits fall inside."""
+
+MIN_SAMPLES = 3
+"""Fewer finished generations than this say nothing about the next."""
+
+
+def expected_wait(position: int, slots: int, seconds: Sequence[float]) -> tuple[int, int] | None:
+    """Seconds until the one at `position` (from 1) starts, as (low, high); None if unknown.
+
+    `slots` is how many generations run at once, `seconds` how long recent ones ran.
+    """
+    if slots < 1 or position < 1 or len(seconds) < MIN_SAMPLES:
+        return None
+    mean = statistics.fmean(seconds)
+    deviation = statistics.pstdev(seconds)
+    middle = position * mean / slots
+    # With one ahead of us, the wait is anything from now to a whole service time.
+    spread = SPREAD * (deviation + mean / 2) * math.sqrt(position) / slots
+    return _rounded(max(0.0, middle - spread), down=True), _rounded(middle + spread, down=False)
+
+
+def _rounded(seconds: float, *, down: bool) -> int:
+    """A number of seconds that a person would say: in fives up to a minute, then tens, halves."""
+    step = 1 if seconds < 10 else 5 if seconds < 60 else 10 if seconds < 300 else 30
+    turn = math.floor if down else math.ceil
+    return max(0 if down else 1, turn(seconds / step) * step)

@@ -1,0 +1,301 @@
+"""The queue: the one module that changes generations. It writes the row, then tells.
+
+Writing happens in threads of chat/database.py, telling on the caller's event loop. Nothing here
+knows sockets, engines or pages.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from django.db import transaction
+from django.utils import timezone
+
+from chat import events
+from chat.admission import Draft, Enqueued, QueueRefusal, admit
+from chat.claims import Batch, Claim, Preparation
+from chat.database import DatabaseThreads, web
+from chat.models import Generation, Queue, State, Worker
+
+log = logging.getLogger(__name__)
+
+# -- enqueue ----------------------------------------------------------------------------------
+
+
+async def enqueue(draft: Draft) -> Enqueued:
+    """Store a message as a waiting generation; raises QueueRefusal. The same draft twice is one."""
+    enqueued = await web(admit, draft)
+    row = enqueued.generation
+    if not enqueued.again:
+        log.info("generation %d enqueued by user %d", row.pk, row.author_id)
+        await tell(row)
+        await nudge([row])
+    return enqueued
+
+
+# -- what workers do ---------------------------------------------------------------------------
+
+
+async def claim(worker: Worker, most: int, db: DatabaseThreads) -> list[Generation]:
+    """Take the first eligible generations, at most `most` and never more than the limit allows."""
+    rows = await db(_claim, worker, most)
+    for row in rows:
+        log.info("generation %d claimed, attempt %d, by %s", row.pk, row.attempt, worker.name)
+        await tell(row)
+    await nudge(rows)
+    return rows
+
+
+def _claim(worker: Worker, most: int) -> list[Generation]:
+    if not worker.queue.generations.waiting().exists():
+        return []
+    with transaction.atomic():
+        # Two statements: what others took is seen by the second only because the first one waited
+        # for their lock. On SQLite the transaction itself is the lock (BEGIN IMMEDIATE).
+        queue = Queue.objects.select_for_update().get(pk=worker.queue_id)
+        if (
+            queue.paused
+            or not Worker.objects.filter(pk=worker.pk, incarnation=worker.incarnation).exists()
+        ):
+            return []
+        taken = _take(queue, worker, most)
+        if taken:
+            served = max(row.turn for row in taken)
+            Queue.objects.filter(pk=queue.pk, turn_served__lt=served).update(turn_served=served)
+    return taken
+
+
+def _take(queue: Queue, worker: Worker, most: int) -> list[Generation]:
+    """Claim as many as fit, in order. One look finds many; the cap of an author who got one in
+    it is respected here, and the next look finds whom that lets pass."""
+    authors = Counter(queue.generations.running().values_list("author_id", flat=True))
+    room = min(most, queue.limit - authors.total())
+    taken: list[Generation] = []
+    before = -1
+    while before < len(taken) < room:
+        before = len(taken)
+        rows = Generation.objects.eligible(queue).select_related("conversation")
+        for row in rows[: room - before]:
+            fits = authors[row.author_id] < queue.running_per_user
+            if fits and Generation.objects.claim(row.pk, worker, timezone.now()):
+                authors[row.author_id] += 1
+                row.attempt += 1
+                row.claimed_tokens = row.token_count
+                row.state = State.RUNNING
+                taken.append(row)
+    return taken
+
+
+async def write(batches: Sequence[Batch], db: DatabaseThreads) -> list[bool]:
+    """Store what a worker's slots made, all in one transaction, then tell the readers.
+
+    Says of each batch whether it held. False: the claim is lost, or the stored reply has not the
+    length that its growth expects; then no text and no end of the batch was stored.
+    """
+    held, orphans = await db(_write, sorted(batches, key=lambda batch: batch.row.pk))
+    for batch in batches:
+        if batch.row.pk in held:
+            await _tell_batch(batch)
+    for row in orphans:
+        await tell(row)
+    return [batch.row.pk in held for batch in batches]
+
+
+def _write(batches: Sequence[Batch]) -> tuple[set[int], list[Generation]]:
+    now = timezone.now()
+    held: set[int] = set()
+    orphans: list[Generation] = []
+    with transaction.atomic():
+        for batch in batches:
+            rows = Generation.objects
+            if batch.preparation is not None and not _prepare(batch.preparation):
+                continue
+            if batch.growth is not None and not rows.append(batch.growth, now):
+                continue
+            if end := batch.ending:
+                if not rows.end(end.claim, end.state, end.reason, end.detail, now):
+                    continue
+                if end.state == State.FAILED:
+                    orphans += rows.hold(batch.row.pk, now)
+            held.add(batch.row.pk)
+    return held, orphans
+
+
+def _prepare(made: Preparation) -> bool:
+    return Generation.objects.prepare(
+        made.claim,
+        " ".join(map(str, made.prompt_ids)),
+        " ".join(map(str, made.reply_ids)),
+        made.fingerprint,
+        made.dropped_turns,
+    )
+
+
+async def _tell_batch(batch: Batch) -> None:
+    row, conversation = batch.row, str(batch.row.conversation_id)
+    if batch.text:
+        await events.publish(
+            events.conversation_group(conversation),
+            events.reply_delta(
+                user=row.author_id,
+                conversation=conversation,
+                generation=row.pk,
+                offset=batch.offset,
+                end=batch.offset + len(batch.text),
+                text=batch.text,
+                reasoning=batch.reasoning,
+            ),
+        )
+    if batch.ending is not None:
+        log.info(
+            "generation %d attempt %d %s: %s",
+            row.pk,
+            row.attempt,
+            batch.ending.state,
+            batch.ending.reason,
+        )
+        await tell(row)
+        await nudge([row])
+    elif batch.staged:
+        await tell(row)
+
+
+async def held_by(worker: Worker, db: DatabaseThreads) -> dict[Claim, int]:
+    """The claims that this worker has, as the rows say, and whose each is now."""
+    running = Generation.objects.running().filter(worker=worker)
+    rows = await db(list, running.values_list("pk", "attempt", "author_id"))
+    return {Claim(pk, attempt): author for pk, attempt, author in rows}
+
+
+async def release(claims: Sequence[Claim], db: DatabaseThreads) -> None:
+    """Give running generations back, politely; they go on from what is stored."""
+    rows = await db(_release, sorted(claims, key=lambda claim: claim.generation))
+    for row in rows:
+        log.info("generation %d attempt %d released", row.pk, row.attempt)
+        await tell(row)
+    await nudge(rows)
+
+
+def _release(claims: Sequence[Claim]) -> list[Generation]:
+    with transaction.atomic():
+        released = [claim.generation for claim in claims if Generation.objects.release(claim)]
+    return list(Generation.objects.filter(pk__in=released))
+
+
+async def strike(claims: Sequence[Claim], db: DatabaseThreads) -> dict[int, str]:
+    """An engine died with these in it: count it; returns generation → state, "" if lost."""
+    states, ended = await db(_strike, sorted(claims, key=lambda claim: claim.generation))
+    for row in ended:
+        log.warning("generation %d attempt %d failed: %s", row.pk, row.attempt, row.reason)
+        await tell(row)
+    await nudge(ended)
+    return states
+
+
+def _hold(parent: int) -> list[int]:
+    return [row.pk for row in Generation.objects.hold(parent, timezone.now())]
+
+
+def _strike(claims: Sequence[Claim]) -> tuple[dict[int, str], list[Generation]]:
+    states: dict[int, str] = {}
+    ended: list[int] = []
+    with transaction.atomic():
+        for item in claims:
+            states[item.generation] = Generation.objects.strike(item, timezone.now())
+            if states[item.generation] == State.FAILED:
+                ended += [item.generation, *_hold(item.generation)]
+    return states, list(Generation.objects.filter(pk__in=ended))
+
+
+async def rescue(worker: Worker, heartbeat: int, db: DatabaseThreads) -> int:
+    """Give back what a dead worker left running; returns how many.
+
+    Nothing happens if its heartbeat has moved since it was read as `heartbeat`.
+    """
+    rows = await db(_rescue, worker, heartbeat)
+    for row in rows:
+        log.warning("generation %d attempt %d rescued from %s", row.pk, row.attempt, worker.name)
+        await tell(row)
+    await nudge(rows)
+    return len(rows)
+
+
+def _rescue(worker: Worker, heartbeat: int) -> list[Generation]:
+    touched: list[int] = []
+    with transaction.atomic():
+        same = Worker.objects.select_for_update().filter(pk=worker.pk, heartbeat=heartbeat)
+        if not same.exists():
+            return []
+        # A new incarnation: should the old process wake up, it can claim nothing any more.
+        same.update(state=Worker.State.STOPPED, slots=0, incarnation=uuid.uuid4())
+        for row in Generation.objects.running().filter(worker=worker).order_by("id"):
+            lost = Claim(row.pk, row.attempt)
+            touched.append(row.pk)
+            if Generation.objects.strike(lost, timezone.now()) == State.FAILED:
+                touched += _hold(row.pk)
+            else:
+                Generation.objects.release(lost)
+    return list(Generation.objects.filter(pk__in=touched))
+
+
+# -- what people do ----------------------------------------------------------------------------
+
+
+async def cancel(generation: int, author: int) -> bool:
+    """Stop a generation of `author`; False if it had ended. Raises QueueRefusal("not_found")."""
+    mine = await web(Generation.objects.filter(pk=generation, author_id=author).exists)
+    if not mine:
+        raise QueueRefusal("not_found")
+    return await cancel_row(generation, "stopped")
+
+
+async def cancel_row(
+    generation: int, reason: str, record: Callable[[], None] | None = None
+) -> bool:
+    """Stop a generation for `reason`; False if it had ended. The caller has checked who asks.
+
+    `record` is called in the same transaction, if anything was stopped.
+    """
+    rows = await web(_cancel_rows, generation, reason, record)
+    for row in rows:
+        log.info("generation %d attempt %d cancelled: %s", row.pk, row.attempt, row.reason)
+        await tell(row)
+    await nudge(rows)
+    return bool(rows)
+
+
+def _cancel_rows(
+    generation: int, reason: str, record: Callable[[], None] | None
+) -> list[Generation]:
+    with transaction.atomic():
+        if not Generation.objects.cancel(generation, reason, {}, timezone.now()):
+            return []
+        ended = [generation, *_hold(generation)]
+        if record is not None:
+            record()
+    return list(Generation.objects.filter(pk__in=ended))
+
+
+# -- telling -----------------------------------------------------------------------------------
+
+
+async def tell(row: Generation) -> None:
+    """Tell the author's tabs to look at this row."""
+    await events.publish(
+        events.user_group(row.author_id),
+        events.generation_changed(row.author_id, str(row.conversation_id), row.pk),
+    )
+
+
+async def nudge(rows: Sequence[Generation]) -> None:
+    """Tell the workers and dashboards of these rows' queues to look."""
+    for queue in {row.queue_id for row in rows}:
+        await events.publish(events.queue_group(queue), events.queue_changed(queue))
+
+
+async def tell_workers_changed(worker: Worker) -> None:
+    """A worker came, went or broke: dashboards and waiting pages look."""
+    await events.publish(events.queue_group(worker.queue_id), events.queue_changed(worker.queue_id))

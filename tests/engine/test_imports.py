@@ -1,0 +1,16 @@
+"""What the web process pays for: the engine's side must stay light and free of the site."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+CODE = """
+import sys, chat.feed, chat.engine.echo, chat.engine.process
+print({"torch", "transformers", "django", "channels"} & set(sys.modules))
+"""
+
+
+def test_neither_the_feed_nor_echo_imports_torch_or_django() -> None:
+    done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

@@ -1,0 +1,12 @@
+"""How much of each promise is tried: little in the suite, all of it by benchmarks/faults.py."""
+
+from __future__ import annotations
+
+import os
+
+FULL = os.environ.get("CHATSITE_FAULTS") == "full"
+
+
+def size(suite: int, full: int) -> int:
+    """The number for this run."""
+    return full if FULL else suite
