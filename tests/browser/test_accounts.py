@@ -57,7 +57,7 @@ def test_somebody_logs_out_and_in_again_and_finds_the_chats(
     chat.turn().says("To be found again")
 
 
-@pytest.mark.parametrize("answer", ["Move them to my account", "Leave them"])
+@pytest.mark.parametrize("answer", ["Move to my account", "Leave behind"])
 def test_logging_in_offers_to_move_a_guests_chats(
     visitor: Callable[..., Chat], name: str, answer: str
 ) -> None:
