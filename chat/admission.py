@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import uuid
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -54,8 +54,9 @@ class Enqueued:
     again: bool
 
 
-def admit(draft: Draft) -> Enqueued:
+def admit(draft: Draft, now: datetime | None = None) -> Enqueued:
     """Store a draft as a waiting generation, or say why not; raises QueueRefusal."""
+    now = now or timezone.now()
     with transaction.atomic():
         # The lock on the author's row makes caps, rate and turn exact for several tabs at once.
         author = get_user_model().objects.select_for_update().get(pk=draft.author)
@@ -71,8 +72,8 @@ def admit(draft: Draft) -> Enqueued:
         if not author.is_active:
             raise QueueRefusal("not_allowed")
         queue = default_queue()
-        _check_room(queue, draft.author)
-        conversation = _conversation_of(draft)
+        _check_room(queue, draft.author, now)
+        conversation = _conversation_of(draft, now)
         parent = _parent_of(draft, conversation)
         row = Generation.objects.create(
             queue=queue,
@@ -84,18 +85,18 @@ def admit(draft: Draft) -> Enqueued:
             parameters=default_parameters(),
             line=(line := line_of(author)),
             turn=_turn(queue, line),
-            created_at=timezone.now(),
+            created_at=now,
         )
         Conversation.objects.filter(pk=conversation.pk).update(updated_at=row.created_at)
     return Enqueued(row, again=False)
 
 
-def _check_room(queue: Queue, author: int) -> None:
-    minute_ago = timezone.now() - timedelta(seconds=60)
+def _check_room(queue: Queue, author: int, now: datetime) -> None:
+    minute_ago = now - timedelta(seconds=60)
     times = Generation.objects.filter(author=author, created_at__gte=minute_ago)
     wait = seconds_to_wait(
         [row.timestamp() for row in times.values_list("created_at", flat=True)],
-        timezone.now().timestamp(),
+        now.timestamp(),
         settings.CHATSITE_SENDS_PER_MINUTE,
         settings.CHATSITE_SENDS_BURST,
     )
@@ -109,10 +110,10 @@ def _check_room(queue: Queue, author: int) -> None:
         raise QueueRefusal("queue_full", size=queue.size, low=low, high=high)
 
 
-def _conversation_of(draft: Draft) -> Conversation:
+def _conversation_of(draft: Draft, now: datetime) -> Conversation:
     if draft.conversation is None:
         return Conversation.objects.create(
-            user_id=draft.author, title=title_from(draft.text), updated_at=timezone.now()
+            user_id=draft.author, title=title_from(draft.text), updated_at=now
         )
     mine = Conversation.objects.filter(pk=draft.conversation, user_id=draft.author).first()
     if mine is None:

@@ -10,6 +10,7 @@ import logging
 import uuid
 from collections import Counter
 from collections.abc import Callable, Sequence
+from datetime import datetime
 
 from django.db import transaction
 from django.utils import timezone
@@ -49,7 +50,7 @@ async def claim(worker: Worker, most: int, db: DatabaseThreads) -> list[Generati
     return rows
 
 
-def _claim(worker: Worker, most: int) -> list[Generation]:
+def _claim(worker: Worker, most: int, now: datetime | None = None) -> list[Generation]:
     if not worker.queue.generations.waiting().exists():
         return []
     with transaction.atomic():
@@ -61,14 +62,14 @@ def _claim(worker: Worker, most: int) -> list[Generation]:
             or not Worker.objects.filter(pk=worker.pk, incarnation=worker.incarnation).exists()
         ):
             return []
-        taken = _take(queue, worker, most)
+        taken = _take(queue, worker, most, now or timezone.now())
         if taken:
             served = max(row.turn for row in taken)
             Queue.objects.filter(pk=queue.pk, turn_served__lt=served).update(turn_served=served)
     return taken
 
 
-def _take(queue: Queue, worker: Worker, most: int) -> list[Generation]:
+def _take(queue: Queue, worker: Worker, most: int, now: datetime) -> list[Generation]:
     """Claim as many as fit, in order. One look finds many; the cap of an author who got one in
     it is respected here, and the next look finds whom that lets pass."""
     authors = Counter(queue.generations.running().values_list("author_id", flat=True))
@@ -80,7 +81,7 @@ def _take(queue: Queue, worker: Worker, most: int) -> list[Generation]:
         rows = Generation.objects.eligible(queue).select_related("conversation")
         for row in rows[: room - before]:
             fits = authors[row.author_id] < queue.running_per_user
-            if fits and Generation.objects.claim(row.pk, worker, timezone.now()):
+            if fits and Generation.objects.claim(row.pk, worker, now):
                 authors[row.author_id] += 1
                 row.attempt += 1
                 row.claimed_tokens = row.token_count
@@ -104,8 +105,10 @@ async def write(batches: Sequence[Batch], db: DatabaseThreads) -> list[bool]:
     return [batch.row.pk in held for batch in batches]
 
 
-def _write(batches: Sequence[Batch]) -> tuple[set[int], list[Generation]]:
-    now = timezone.now()
+def _write(
+    batches: Sequence[Batch], now: datetime | None = None
+) -> tuple[set[int], list[Generation]]:
+    now = now or timezone.now()
     held: set[int] = set()
     orphans: list[Generation] = []
     with transaction.atomic():
@@ -195,18 +198,19 @@ async def strike(claims: Sequence[Claim], db: DatabaseThreads) -> dict[int, str]
     return states
 
 
-def _hold(parent: int) -> list[int]:
-    return [row.pk for row in Generation.objects.hold(parent, timezone.now())]
+def _hold(parent: int, now: datetime) -> list[int]:
+    return [row.pk for row in Generation.objects.hold(parent, now)]
 
 
 def _strike(claims: Sequence[Claim]) -> tuple[dict[int, str], list[Generation]]:
     states: dict[int, str] = {}
     ended: list[int] = []
+    now = timezone.now()
     with transaction.atomic():
         for item in claims:
-            states[item.generation] = Generation.objects.strike(item, timezone.now())
+            states[item.generation] = Generation.objects.strike(item, now)
             if states[item.generation] == State.FAILED:
-                ended += [item.generation, *_hold(item.generation)]
+                ended += [item.generation, *_hold(item.generation, now)]
     return states, list(Generation.objects.filter(pk__in=ended))
 
 
@@ -235,7 +239,7 @@ def _rescue(worker: Worker, heartbeat: int) -> list[Generation]:
             lost = Claim(row.pk, row.attempt)
             touched.append(row.pk)
             if Generation.objects.strike(lost, timezone.now()) == State.FAILED:
-                touched += _hold(row.pk)
+                touched += _hold(row.pk, timezone.now())
             else:
                 Generation.objects.release(lost)
     return list(Generation.objects.filter(pk__in=touched))
@@ -268,12 +272,13 @@ async def cancel_row(
 
 
 def _cancel_rows(
-    generation: int, reason: str, record: Callable[[], None] | None
+    generation: int, reason: str, record: Callable[[], None] | None, now: datetime | None = None
 ) -> list[Generation]:
+    now = now or timezone.now()
     with transaction.atomic():
-        if not Generation.objects.cancel(generation, reason, {}, timezone.now()):
+        if not Generation.objects.cancel(generation, reason, {}, now):
             return []
-        ended = [generation, *_hold(generation)]
+        ended = [generation, *_hold(generation, now)]
         if record is not None:
             record()
     return list(Generation.objects.filter(pk__in=ended))
