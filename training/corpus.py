@@ -30,7 +30,7 @@ Exchange = Callable[[random.Random], Turns]
 
 def exchanges_en() -> dict[Exchange, float]:
     """What an English dialogue is made of, and how often."""
-    site, talk = Drawn("site_en", typed_en), Drawn("talk_en", typed_en)
+    site, talk = Drawn("site_en", typed_en, synonyms=0.3), Drawn("talk_en", typed_en)
     general, create = Drawn("facts_en", typed_en), Drawn("create_en", typed_en)
     between: Exchange = lambda rng: rng.choice((talk, general, facts.opposites_en))(rng)[:1]  # noqa: E731
     return {

@@ -76,12 +76,6 @@ QUESTION_WORDS = [
     "should",
     "may",
 ]
-PREFIXES = (
-    "please tell me: ", "hey, ", "hi, ", "hello, ", "ok, ", "so, ", "and ", "well, ", "now, ",
-    "quick question: ", "i wonder: ", "tell me, ", "one question: ", "excuse me, ", "please, ",
-)  # fmt: skip
-SUFFIXES = (" please", ", please", " thanks", " then", " for me", " now", " exactly", " really")
-PREFIXES_JA = ("すみません、", "あの、", "では、", "ところで、", "ちょっと質問です。", "ねえ、")
 INDIRECT = (
     "do you know ", "can you tell me ", "could you tell me ", "i want to know ", "tell me ",
     "please tell me ", "i wonder ", "i would like to know ", "do you remember ", "explain ",
@@ -89,14 +83,6 @@ INDIRECT = (
 REQUESTS = ("can you ", "could you ", "please ", "would you ", "i want you to ", "will you ")
 ASKS_WHAT = re.compile(r"(what|who|where) (is|are) ((?:the|a|an|your|my|this) .+)")
 ASKS_FOR = re.compile(r"(?:write|show|give|make|tell|list|name|explain|describe) ")
-INDIRECT_JA = (
-    "を教えてください",
-    "を教えて",
-    "って何ですか",
-    "って何",
-    "を知りたいです",
-    "を知っていますか",
-)
 Turns = list[tuple[str, str]]
 Typed = Callable[[str, random.Random], str]
 
@@ -173,6 +159,44 @@ def read_lines(name: str) -> list[str]:
     return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
 
 
+@dataclass(frozen=True, slots=True)
+class Rephrasing:
+    """A kind of question, by a pattern, and the other forms in which it may be asked."""
+
+    match: re.Pattern[str]
+    forms: tuple[str, ...]
+
+
+_REPHRASED = read_toml("rephrased")
+PREFIXES, SUFFIXES = _REPHRASED["prefixes"], _REPHRASED["suffixes"]
+PREFIXES_JA = _REPHRASED["prefixes_ja"]
+SYNONYMS: dict[str, list[str]] = _REPHRASED["synonyms"]
+REPHRASINGS, REPHRASINGS_JA = (
+    [Rephrasing(re.compile(row["match"]), tuple(row["forms"])) for row in _REPHRASED[language]]
+    for language in ("en", "ja")
+)
+
+
+def rephrased(question: str, rephrasings: list[Rephrasing], rng: random.Random) -> str:
+    """The question in another form, when there is one."""
+    found = [(row, match) for row in rephrasings if (match := row.match.fullmatch(question))]
+    if not found:
+        return question
+    row, match = rng.choice(found)
+    # The form is put together before it is filled, because a question may contain brackets.
+    form = expand(rng.choice(row.forms), rng)
+    return " ".join(re.sub(r"\\(\d)", lambda group: match[int(group[1])] or "", form).split())
+
+
+def with_synonyms(question: str, rng: random.Random) -> str:
+    """The question with one word replaced by another that means the same on the site."""
+    known = [word for word in question.split() if word in SYNONYMS]
+    if not known:
+        return question
+    word = rng.choice(known)
+    return re.sub(rf"\b{word}\b", rng.choice(SYNONYMS[word]), question, count=1)
+
+
 def normalised(text: str) -> str:
     """Letters and digits only, in lower case: two prompts with the same are the same prompt."""
     folded = unicodedata.normalize("NFKC", text).casefold()
@@ -181,10 +205,13 @@ def normalised(text: str) -> str:
 
 def typed_en(question: str, rng: random.Random) -> str:
     """An English question as somebody may type it: case, punctuation, politeness, slips."""
-    text = _indirect(question, rng)
+    if rng.random() < 0.4:
+        text = rephrased(question, REPHRASINGS, rng)
+    else:
+        text = _indirect(question, rng)
     words = text.split()
     is_question = bool(words) and words[0].lower() in QUESTION_WORDS
-    if len(words) > 2 and rng.random() < 0.12:
+    if len(words) > 2 and rng.random() < 0.15:
         text = rng.choice(PREFIXES) + text
     if len(words) > 2 and rng.random() < 0.08 and text[-1].isalnum():
         text += rng.choice(SUFFIXES)
@@ -206,9 +233,9 @@ def typed_en(question: str, rng: random.Random) -> str:
 def typed_ja(question: str, rng: random.Random) -> str:
     """A Japanese question as somebody may type it."""
     text = question
-    if text.endswith("は何ですか") and rng.random() < 0.2:
-        text = text.removesuffix("は何ですか").removesuffix("と") + rng.choice(INDIRECT_JA)
-    if len(text) > 6 and rng.random() < 0.08:
+    for _ in range(rng.choice((0, 0, 1, 1, 2))):
+        text = rephrased(text, REPHRASINGS_JA, rng)
+    if len(text) > 6 and rng.random() < 0.1:
         text = rng.choice(PREFIXES_JA) + text
     if not text[-1:].isalnum():
         return text
@@ -240,14 +267,19 @@ def _swapped(text: str, at: int) -> str:
 class Drawn:
     """Draws exchanges from the blocks of some text files."""
 
-    def __init__(self, name: str, typed: Typed) -> None:
+    def __init__(self, name: str, typed: Typed, synonyms: float = 0.0) -> None:
+        """``synonyms`` is the share of questions with one word replaced (English only)."""
+        self._synonyms = synonyms
         self._blocks = read_blocks(name)
         self._weights = [block.weight for block in self._blocks]
         self._typed = typed
 
     def __call__(self, rng: random.Random) -> Turns:
         block = rng.choices(self._blocks, self._weights)[0]
-        question = self._typed(expand(rng.choice(block.questions), rng), rng)
+        question = expand(rng.choice(block.questions), rng)
+        if rng.random() < self._synonyms:
+            question = with_synonyms(question, rng)
+        question = self._typed(question, rng)
         turns = [(question, rng.choice(block.answers))]
         if block.follow_ups and rng.random() < 0.35:
             many = min(len(block.follow_ups), rng.choice((1, 1, 2)))
