@@ -75,7 +75,11 @@ class Queue(models.Model):
 
 
 class Worker(models.Model):
-    """A process that runs generations. Its heartbeat is a counter: clocks are never compared."""
+    """A process that runs generations. Its heartbeat is a counter: clocks are never compared.
+
+    `slots` is how many generations it may run now: its engine's `capacity`, or fewer if operators
+    want so (`wanted`, null if they have said nothing). `host` is the machine it was started on.
+    """
 
     class State(models.TextChoices):
         LOADING = "loading", _("loading")
@@ -89,6 +93,9 @@ class Worker(models.Model):
     incarnation = models.UUIDField(default=uuid.uuid4)
     heartbeat = models.BigIntegerField(default=0)
     slots = models.PositiveIntegerField(default=0)
+    capacity = models.PositiveIntegerField(default=0, db_default=0)
+    wanted = models.PositiveIntegerField(null=True)
+    host = models.CharField(max_length=100, blank=True, default="", db_default="")
     model = models.CharField(max_length=200, blank=True)
     fingerprint = models.CharField(max_length=64, blank=True)
     device = models.CharField(max_length=60, blank=True)
