@@ -1,0 +1,1 @@
+"""A day of the queue in minutes: its own policy code, people and workers made up; see README.md."""

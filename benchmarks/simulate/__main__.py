@@ -1,0 +1,132 @@
+"""A simulated day of the queue.
+
+    python -m benchmarks.simulate
+
+Waiting times of light and heavy users with and without fair turns, how good the shown expected
+waits were, and what one limit or another gives. See README.md in the folder above.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import random
+import time
+from datetime import datetime
+from pathlib import Path
+from unittest.mock import patch
+
+os.environ["DATABASE_URL"] = "sqlite://:memory:"
+os.environ.pop("REDIS_URL", None)
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chatsite.settings")
+
+import django
+
+django.setup()
+
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+from django.db import connection
+
+from benchmarks.simulate import crowd, judge
+from benchmarks.simulate.world import MIDNIGHT, Station, World
+from chat.models import Conversation, Generation, Guest, Queue, Worker
+
+BUSY = 0.75
+"""Of what the workers can do, on the average of the day: at the peaks it is too much."""
+LIMITS = (0.25, 0.5, 1.0, 2.0, 4.0)
+WIDE_SLOTS = 16
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--generations", type=int, default=20_000)
+    parser.add_argument("--slots", type=int, default=2, help="of each worker")
+    parser.add_argument("--workers", type=int, default=0, help="default: as many as it needs")
+    parser.add_argument("--size", type=int, default=1_000, help="how many may wait")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--parts", default="fair,unfair,limits", help="what is simulated")
+    parser.add_argument("--out", type=Path, help="where table and plot go")
+    asked = parser.parse_args()
+    asked.parts = asked.parts.split(",")
+    return asked
+
+
+def workers_for(generations: int, slots: int) -> int:
+    """Workers that such a day keeps as busy as BUSY says."""
+    each = crowd.seconds(round(crowd.mean_tokens()), slots)
+    return max(1, math.ceil(generations * each / crowd.DAY / slots / BUSY))
+
+
+def new_world(asked: argparse.Namespace, workers: int, slots: int, limit: int) -> World:
+    """An empty site with a queue and its workers."""
+    for model in (Generation, Conversation, Worker, Queue, Guest, get_user_model()):
+        model.objects.all()._raw_delete("default")  # type: ignore[attr-defined]
+    queue = Queue.objects.create(name="default", limit=limit, size=asked.size)
+    stations = [
+        Station(
+            Worker.objects.create(
+                name=f"worker-{number}", queue=queue, slots=slots, state=Worker.State.READY
+            )
+        )
+        for number in range(workers)
+    ]
+    sample = min(1.0, 20_000 / asked.generations)
+    return World(queue, stations, asked.seed, sample)
+
+
+def settled(visits: list[crowd.Visit]) -> list[tuple[crowd.Visit, int]]:
+    """Everybody with an account, or as a guest of an address."""
+    User = get_user_model()
+    users = [User(pk=n, username=f"p{n}", password="!") for n in range(1, len(visits) + 1)]
+    User.objects.bulk_create(users, batch_size=1_000)
+    people = [(visit, user.pk) for visit, user in zip(visits, users, strict=True)]
+    address = crowd.addresses()
+    Guest.objects.bulk_create(
+        (
+            Guest(user_id=pk, address=next(address), created_at=MIDNIGHT)
+            for visit, pk in people
+            if visit.guest
+        ),
+        batch_size=1_000,
+    )
+    return people
+
+
+def day(
+    name: str, asked: argparse.Namespace, generations: int, *, limit: float = 1.0, slots: int = 0
+) -> judge.Record:
+    """Play one day and print what came of it. `limit` is a part of all slots."""
+    slots = slots or asked.slots
+    workers = asked.workers or workers_for(generations, asked.slots)
+    most = max(1, round(workers * asked.slots * limit))
+    began = time.perf_counter()
+    world = new_world(asked, workers, slots, most)
+    people = settled(crowd.visits(generations, random.Random(asked.seed)))
+    record = world.run(people)
+    took = time.perf_counter() - began
+    parts = ", ".join(f"{what} {spent:.0f} s" for what, spent in record.took.items())
+    title = f"{name} ({workers} workers × {slots} slots, limit {most}, {len(people)} people)"
+    lines = judge.table(title, record)
+    lines.append(f"  simulated in {took:.0f} s ({took / record.done * 1e3:.2f} ms each): {parts}")
+    print("\n".join(lines), flush=True)
+    return record
+
+
+def main() -> None:
+    asked = arguments()
+    # Everybody may send as fast as a person can, also the scripts: their caps are what is tested.
+    connection.ensure_connection()
+    call_command("migrate", verbosity=0)
+    records: dict[str, judge.Record] = {}
+    if "fair" in asked.parts:
+        records["fair turns"] = day("fair turns", asked, asked.generations)
+    if "unfair" in asked.parts:
+        with patch("chat.admission._turn", lambda *_: 0):  # then only the id decides
+            records["first come, first served"] = day("no turns", asked, asked.generations)
+    print(datetime.now().isoformat(timespec="minutes"), records.keys())
+
+
+if __name__ == "__main__":
+    main()
