@@ -7,8 +7,6 @@ knows sockets, engines or pages.
 from __future__ import annotations
 
 import logging
-import uuid
-from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
@@ -17,9 +15,11 @@ from django.utils import timezone
 
 from chat import events
 from chat.admission import Draft, Enqueued, QueueRefusal, admit
+from chat.claiming import claim as _claim
+from chat.claiming import rescue as _rescue
 from chat.claims import Batch, Claim, Preparation
 from chat.database import DatabaseThreads, web
-from chat.models import Generation, Queue, State, Worker
+from chat.models import Generation, State, Worker
 
 log = logging.getLogger(__name__)
 
@@ -48,46 +48,6 @@ async def claim(worker: Worker, most: int, db: DatabaseThreads) -> list[Generati
         await tell(row)
     await nudge(rows)
     return rows
-
-
-def _claim(worker: Worker, most: int, now: datetime | None = None) -> list[Generation]:
-    if not worker.queue.generations.waiting().exists():
-        return []
-    with transaction.atomic():
-        # Two statements: what others took is seen by the second only because the first one waited
-        # for their lock. On SQLite the transaction itself is the lock (BEGIN IMMEDIATE).
-        queue = Queue.objects.select_for_update().get(pk=worker.queue_id)
-        if (
-            queue.paused
-            or not Worker.objects.filter(pk=worker.pk, incarnation=worker.incarnation).exists()
-        ):
-            return []
-        taken = _take(queue, worker, most, now or timezone.now())
-        if taken:
-            served = max(row.turn for row in taken)
-            Queue.objects.filter(pk=queue.pk, turn_served__lt=served).update(turn_served=served)
-    return taken
-
-
-def _take(queue: Queue, worker: Worker, most: int, now: datetime) -> list[Generation]:
-    """Claim as many as fit, in order. One look finds many; the cap of an author who got one in
-    it is respected here, and the next look finds whom that lets pass."""
-    authors = Counter(queue.generations.running().values_list("author_id", flat=True))
-    room = min(most, queue.limit - authors.total())
-    taken: list[Generation] = []
-    before = -1
-    while before < len(taken) < room:
-        before = len(taken)
-        rows = Generation.objects.eligible(queue).select_related("conversation")
-        for row in rows[: room - before]:
-            fits = authors[row.author_id] < queue.running_per_user
-            if fits and Generation.objects.claim(row.pk, worker, now):
-                authors[row.author_id] += 1
-                row.attempt += 1
-                row.claimed_tokens = row.token_count
-                row.state = State.RUNNING
-                taken.append(row)
-    return taken
 
 
 async def write(batches: Sequence[Batch], db: DatabaseThreads) -> list[bool]:
@@ -225,24 +185,6 @@ async def rescue(worker: Worker, heartbeat: int, db: DatabaseThreads) -> int:
         await tell(row)
     await nudge(rows)
     return len(rows)
-
-
-def _rescue(worker: Worker, heartbeat: int) -> list[Generation]:
-    touched: list[int] = []
-    with transaction.atomic():
-        same = Worker.objects.select_for_update().filter(pk=worker.pk, heartbeat=heartbeat)
-        if not same.exists():
-            return []
-        # A new incarnation: should the old process wake up, it can claim nothing any more.
-        same.update(state=Worker.State.STOPPED, slots=0, incarnation=uuid.uuid4())
-        for row in Generation.objects.running().filter(worker=worker).order_by("id"):
-            lost = Claim(row.pk, row.attempt)
-            touched.append(row.pk)
-            if Generation.objects.strike(lost, timezone.now()) == State.FAILED:
-                touched += _hold(row.pk, timezone.now())
-            else:
-                Generation.objects.release(lost)
-    return list(Generation.objects.filter(pk__in=touched))
 
 
 # -- what people do ----------------------------------------------------------------------------
