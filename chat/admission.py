@@ -14,12 +14,12 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db import transaction
-from django.db.models import Max
 from django.utils import timezone
 
-from chat.models import Conversation, Generation, Queue, State, line_of
+from chat.models import Conversation, Generation, Queue, line_of
 from chat.pace import seconds_to_wait
 from chat.ranking import rank
+from chat.standing import Standing, is_full, sent_before, standing_of, times_since
 
 
 class QueueRefusal(Exception):
@@ -59,12 +59,9 @@ def admit(draft: Draft, now: datetime | None = None) -> Enqueued:
     now = now or timezone.now()
     with transaction.atomic():
         # The lock on the author's row makes caps, rate and turn exact for several tabs at once.
-        author = get_user_model().objects.select_for_update().get(pk=draft.author)
-        before = (
-            Generation.objects.select_related("conversation")
-            .filter(author=author, client_id=draft.client_id)
-            .first()
-        )
+        people = get_user_model().objects.select_for_update(of=("self",))
+        author = people.select_related("guest").get(pk=draft.author)
+        before = sent_before(draft.author, draft.client_id)
         if before is not None:
             if before.prompt != draft.text:
                 raise QueueRefusal("id_used")
@@ -72,7 +69,8 @@ def admit(draft: Draft, now: datetime | None = None) -> Enqueued:
         if not author.is_active:
             raise QueueRefusal("not_allowed")
         queue = default_queue()
-        _check_room(queue, draft.author, now)
+        standing = standing_of(author.pk, line := line_of(author), queue)
+        _check_room(queue, draft.author, standing, now)
         conversation = _conversation_of(draft, now)
         parent = _parent_of(draft, conversation)
         row = Generation.objects.create(
@@ -83,29 +81,27 @@ def admit(draft: Draft, now: datetime | None = None) -> Enqueued:
             client_id=draft.client_id,
             prompt=draft.text,
             parameters=default_parameters(),
-            line=(line := line_of(author)),
-            turn=_turn(queue, line),
+            line=line,
+            turn=_turn(queue, standing),
             created_at=now,
         )
-        Conversation.objects.filter(pk=conversation.pk).update(updated_at=row.created_at)
+        if conversation.updated_at != now:
+            Conversation.objects.filter(pk=conversation.pk).update(updated_at=now)
     return Enqueued(row, again=False)
 
 
-def _check_room(queue: Queue, author: int, now: datetime) -> None:
-    minute_ago = now - timedelta(seconds=60)
-    times = Generation.objects.filter(author=author, created_at__gte=minute_ago)
+def _check_room(queue: Queue, author: int, standing: Standing, now: datetime) -> None:
     wait = seconds_to_wait(
-        [row.timestamp() for row in times.values_list("created_at", flat=True)],
+        times_since(author, now - timedelta(seconds=60)),
         now.timestamp(),
         settings.CHATSITE_SENDS_PER_MINUTE,
         settings.CHATSITE_SENDS_BURST,
     )
     if wait:
         raise QueueRefusal("too_fast", wait, per_minute=settings.CHATSITE_SENDS_PER_MINUTE)
-    waiting = queue.generations.waiting()
-    if waiting.filter(author=author).count() >= queue.waiting_per_user:
+    if standing.waiting >= queue.waiting_per_user:
         raise QueueRefusal("too_many_waiting", limit=queue.waiting_per_user)
-    if waiting.count() >= queue.size:
+    if is_full(queue):
         low, high = rank(queue).wait_at(queue.size) or (0, 0)
         raise QueueRefusal("queue_full", size=queue.size, low=low, high=high)
 
@@ -130,13 +126,11 @@ def _parent_of(draft: Draft, conversation: Conversation) -> Generation | None:
     return parent
 
 
-def _turn(queue: Queue, line: str) -> int:
+def _turn(queue: Queue, standing: Standing) -> int:
     """The fair order: one after the line's own last turn, but not before the one being served."""
-    last = (
-        queue.generations.filter(line=line).exclude(state=State.CANCELLED).aggregate(Max("turn"))
-    )["turn__max"]
-    served = Queue.objects.values_list("turn_served", flat=True).get(pk=queue.pk)
-    return served if last is None else max(last + 1, served)
+    if standing.last_turn is None:
+        return queue.turn_served
+    return max(standing.last_turn + 1, queue.turn_served)
 
 
 def title_from(text: str) -> str:

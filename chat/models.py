@@ -240,7 +240,7 @@ class QueueChange(models.Model):
 
 def line_of(user: AbstractBaseUser) -> str:
     """Who shares a place in the fair order with `user`: guests of one address share a line."""
-    guest = Guest.objects.filter(user_id=user.pk).first()
+    guest: Guest | None = getattr(user, "guest", None)
     if guest is not None and guest.address:
         return f"address {guest.address}"
     return f"user {user.pk}"

@@ -1,0 +1,93 @@
+"""What admission must know of an author and a queue, in plain SQL; the same on both databases.
+
+The ORM took two milliseconds to write down what the database answers in a tenth of one.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import connection
+
+from chat.models import Generation, Queue
+
+COUNTED_DEEP = 5_000
+"""From so many on, counting who waits costs something, and the count is kept for a while."""
+KEPT_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where an author stands: how many of theirs wait, and the last turn of their line."""
+
+    waiting: int
+    last_turn: int | None
+
+
+@dataclass(slots=True)
+class _Count:
+    """How many of a queue waited when it was counted, and how many more it is good for."""
+
+    size: int
+    good_for: int
+    until: float
+
+
+_counts: dict[int, _Count] = {}
+
+
+def sent_before(author: int, client_id: uuid.UUID) -> Generation | None:
+    """The generation that this message has already become, if it has."""
+    sql = "SELECT id FROM chat_generation WHERE author_id = %s AND client_id = %s"
+    stored = Generation._meta.get_field("client_id").get_db_prep_value(client_id, connection)
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [author, stored])
+        found = cursor.fetchone()
+    if found is None:
+        return None
+    return Generation.objects.select_related("conversation").get(pk=found[0])
+
+
+def standing_of(author: int, line: str, queue: Queue) -> Standing:
+    """Read in one statement, after the author's row was locked."""
+    sql = """
+        SELECT (SELECT COUNT(*) FROM chat_generation WHERE author_id = %s AND state = 'waiting'),
+               (SELECT MAX(turn) FROM chat_generation
+                WHERE queue_id = %s AND line = %s AND state <> 'cancelled')
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [author, queue.pk, line])
+        return Standing(*cursor.fetchone())
+
+
+def times_since(author: int, moment: datetime) -> list[float]:
+    """When this author sent since then; in seconds, unordered."""
+    rows = Generation.objects.filter(author=author, created_at__gte=moment)
+    return [at.timestamp() for at in rows.values_list("created_at", flat=True)]
+
+
+def is_full(queue: Queue) -> bool:
+    """Whether as many wait as may.
+
+    A deep line is not counted for everybody: a count is good for a second, or until an eighth of
+    the room that it found has been taken by this process.
+    """
+    now = time.monotonic()
+    kept = _counts.get(queue.pk)
+    if kept and kept.size == queue.size and kept.good_for > 0 and now < kept.until:
+        kept.good_for -= 1
+        return False
+    sql = """
+        SELECT COUNT(*) FROM (
+            SELECT 1 FROM chat_generation WHERE state = 'waiting' AND queue_id = %s LIMIT %s
+        ) AS waiting
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [queue.pk, queue.size])
+        (waiting,) = cursor.fetchone()
+    good_for = (queue.size - waiting) // 8 if waiting >= COUNTED_DEEP else 0
+    _counts[queue.pk] = _Count(queue.size, good_for, now + KEPT_SECONDS)
+    return bool(waiting >= queue.size)
