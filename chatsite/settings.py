@@ -10,6 +10,7 @@ from pathlib import Path
 import environ
 
 from chatsite.addresses import host_of, local_names, local_origins, origins_of
+from chatsite.postgresql import connection_limits
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -147,25 +148,28 @@ TEMPLATES = [
     }
 ]
 
-# SQLite needs the write lock from a transaction's first statement on: a lock that is only asked
-# for by the first write fails at once, without waiting, when another connection wrote since.
 DATABASES = {
     "default": env.db_url("DATABASE_URL", f"sqlite:///{CHATSITE_VAR / 'chatsite.sqlite3'}")
 }
-DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
-    DATABASES["default"]["ENGINE"] = "chatsite.sqlite3"
-    DATABASES["default"]["CONN_MAX_AGE"] = None
-    DATABASES["default"]["OPTIONS"] = {
-        "timeout": 20,
-        "transaction_mode": "IMMEDIATE",
-        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
+    # SQLite needs the write lock from a transaction's first statement on: a lock that is only asked
+    # for by the first write fails at once, without waiting, when another connection wrote since.
+    DATABASES["default"] |= {
+        "ENGINE": "chatsite.sqlite3",
+        "CONN_HEALTH_CHECKS": True,
+        "CONN_MAX_AGE": None,
+        "OPTIONS": {
+            "timeout": 20,
+            "transaction_mode": "IMMEDIATE",
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
+        },
+        # A file, since several threads and processes share it; one in memory cannot be shared.
+        "TEST": {"NAME": str(CHATSITE_VAR / "test.sqlite3")},
     }
-    # A file, since several threads and processes share it; in-memory databases cannot be shared.
-    DATABASES["default"]["TEST"] = {"NAME": str(CHATSITE_VAR / "test.sqlite3")}
 else:
-    DATABASES["default"]["CONN_MAX_AGE"] = 0
-    DATABASES["default"]["OPTIONS"] = {"pool": {"min_size": 1, "max_size": 16}}
+    DATABASES["default"] |= connection_limits(
+        env.int("CHATSITE_DATABASE_CONNECTIONS", 16), DATABASES["default"].get("OPTIONS", {})
+    )
 
 REDIS_URL = env.str("REDIS_URL", "")
 CHANNEL_LAYERS: dict[str, dict[str, object]]
@@ -316,5 +320,7 @@ LOGGING = {
         "asyncio": {"level": "WARNING"},
         "axes": {"level": "WARNING"},
         "httpx": {"level": "WARNING"},
+        # Every attempt to connect while PostgreSQL is away; whoever needed it says so, too.
+        "psycopg.pool": {"level": "ERROR"},
     },
 }

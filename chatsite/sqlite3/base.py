@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+from django.db import OperationalError
 from django.db.backends.sqlite3 import base
 
 _turn = threading.Lock()
@@ -24,9 +25,10 @@ class DatabaseWrapper(base.DatabaseWrapper):
         self._has_turn = False
 
     def _start_transaction_under_autocommit(self) -> None:
-        # Whoever gets no turn in time asks SQLite all the same, and has its error.
         seconds = self.settings_dict["OPTIONS"].get("timeout", 5)
         self._has_turn = self._has_turn or _turn.acquire(timeout=seconds)
+        if not self._has_turn:  # waiting as long again for SQLite itself would help nobody
+            raise OperationalError("database is locked: others of this process wait for it, too")
         try:
             super()._start_transaction_under_autocommit()  # type: ignore[misc]
         except BaseException:
