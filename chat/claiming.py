@@ -8,8 +8,9 @@ from __future__ import annotations
 import uuid
 from collections import Counter
 from datetime import datetime
+from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from chat.claims import Claim
@@ -18,21 +19,39 @@ from chat.models import Generation, Queue, State, Worker
 
 def claim(worker: Worker, most: int, now: datetime | None = None) -> list[Generation]:
     """Claim for `worker` at most `most` generations, and never more than the limit allows."""
-    if not worker.queue.generations.waiting().exists():
+    anybody = "SELECT 1 FROM chat_generation WHERE state = 'waiting' AND queue_id = %s LIMIT 1"
+    if not _rows(anybody, worker.queue_id):
         return []
     with transaction.atomic():
         # Two statements: what others took is seen by the second only because the first one waited
         # for their lock. On SQLite the transaction itself is the lock (BEGIN IMMEDIATE).
-        queue = Queue.objects.select_for_update().get(pk=worker.queue_id)
-        mine = Worker.objects.filter(pk=worker.pk, incarnation=worker.incarnation)
-        wanted = mine.values_list("wanted", flat=True)
+        queue = _locked(worker.queue_id)
+        mine = "SELECT wanted FROM chat_worker WHERE id = %s AND incarnation = %s"
+        stored = Worker._meta.get_field("incarnation").get_db_prep_value(
+            worker.incarnation, connection
+        )
+        wanted = _rows(mine, worker.pk, stored)
         if queue.paused or not wanted:
             return []
-        taken = _take(queue, worker, most, wanted[0], now or timezone.now())
+        taken = _take(queue, worker, most, wanted[0][0], now or timezone.now())
         if taken:
             served = max(row.turn for row in taken)
             Queue.objects.filter(pk=queue.pk, turn_served__lt=served).update(turn_served=served)
     return taken
+
+
+def _locked(queue: int) -> Queue:
+    """The queue's row as it is now, and nobody else's until the transaction ends."""
+    sql = "SELECT * FROM chat_queue WHERE id = %s"
+    if connection.features.has_select_for_update:
+        sql += f" {connection.ops.for_update_sql()}"
+    return Queue.objects.raw(sql, [queue])[0]
+
+
+def _rows(sql: str, *values: Any) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, values)
+        return list(cursor.fetchall())
 
 
 def _take(
@@ -44,30 +63,36 @@ def _take(
     A suspect comes alone, and nothing comes while the worker has one: whoever dies then has died
     of it, and of nothing that only waited beside it.
     """
-    running = list(queue.generations.running().values_list("author_id", "worker_id", "strikes"))
+    running = _rows(
+        "SELECT author_id, worker_id, strikes FROM chat_generation "
+        "WHERE state = 'running' AND queue_id = %s",
+        queue.pk,
+    )
     authors = Counter(author for author, _, _ in running)
     mine = [strikes for _, holder, strikes in running if holder == worker.pk]
     room = min(most, queue.limit - len(running))
     if wanted is not None:
         room = min(room, wanted - len(mine))
     taken: list[Generation] = []
-    before = -1
-    while before < len(taken) < room and not any(mine):
-        before = len(taken)
-        rows = Generation.objects.eligible(queue).select_related("conversation")
-        for row in rows[: room - before]:
+    again = True
+    while again and len(taken) < room and not any(mine):
+        before, again = len(taken), False
+        for row in Generation.objects.eligible(queue, room - before):
             if row.strikes and taken:
                 return taken
             fits = authors[row.author_id] < queue.running_per_user
-            if fits and Generation.objects.claim(row.pk, worker, now):
-                authors[row.author_id] += 1
-                row.attempt += 1
-                row.claimed_tokens = row.token_count
-                row.state = State.RUNNING
-                taken.append(row)
-                mine.append(row.strikes)
-                if row.strikes:
-                    break
+            if not fits or not Generation.objects.claim(row.pk, worker, now):
+                again = True  # somebody behind may fit
+                continue
+            authors[row.author_id] += 1
+            row.attempt += 1
+            row.claimed_tokens = row.token_count
+            row.state = State.RUNNING
+            taken.append(row)
+            mine.append(row.strikes)
+            if row.strikes:
+                break
+        again = again and len(taken) > before
     return taken
 
 

@@ -6,11 +6,12 @@ tells anybody; chat/generation_queue.py does.
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django.db import connection, models
-from django.db.models import Count, F, Q
+from django.db.models import F
 
 from chat.claims import Claim, Growth
 
@@ -39,21 +40,26 @@ class GenerationQuerySet(models.QuerySet["Generation"]):
         """The order in which the waiting ones are served."""
         return self.order_by("-priority", "turn", "id")
 
-    def ready(self) -> GenerationQuerySet:
-        """Waiting ones whose parent has ended."""
-        return self.waiting().filter(Q(parent=None) | Q(parent__state__in=ENDED))
+    def eligible(self, queue: Queue, most: int) -> list[Generation]:
+        """The first `most` that a claim may take, in order: waiting, the parent has ended, and the
+        author is below the cap.
 
-    def eligible(self, queue: Queue) -> GenerationQuerySet:
-        """Those that a claim may take, in order: ready, and the author is below the cap."""
-        running = self.model.objects.running().filter(queue=queue)
-        full = (
-            running.order_by()
-            .values("author")
-            .annotate(running=Count("id"))
-            .filter(running__gte=queue.running_per_user)
-            .values("author")
-        )
-        return self.ready().filter(queue=queue).exclude(author__in=full).in_order()
+        Plain SQL, as all that a claim does: the ORM took three times as long to write it down.
+        """
+        sql = f"""
+            SELECT one.* FROM chat_generation one
+            LEFT JOIN chat_generation parent ON parent.id = one.parent_id
+            WHERE one.state = 'waiting' AND one.queue_id = %s
+            AND (parent.id IS NULL OR parent.state IN {ENDED})
+            AND one.author_id NOT IN (
+                SELECT author_id FROM chat_generation
+                WHERE state = 'running' AND queue_id = %s
+                GROUP BY author_id HAVING COUNT(*) >= %s
+            )
+            ORDER BY one.priority DESC, one.turn, one.id LIMIT %s
+        """
+        values = (queue.pk, queue.pk, queue.running_per_user, most)
+        return list(self.model.objects.raw(sql, values))
 
     def claimed(self, claim: Claim) -> GenerationQuerySet:
         """The row of a claim, as long as the claim holds."""
@@ -63,19 +69,13 @@ class GenerationQuerySet(models.QuerySet["Generation"]):
 
     def claim(self, pk: int, worker: Worker, now: datetime) -> bool:
         """waiting → running. The caller holds the queue's lock and has checked the limit."""
-        return bool(
-            self.waiting()
-            .filter(pk=pk)
-            .update(
-                state="running",
-                worker=worker,
-                attempt=F("attempt") + 1,
-                claimed_at=now,
-                claimed_tokens=F("token_count"),
-                reason="",
-                detail={},
-            )
-        )
+        sql = """
+            UPDATE chat_generation
+            SET state = 'running', worker_id = %s, attempt = attempt + 1, claimed_at = %s,
+                claimed_tokens = token_count, reason = '', detail = '{}'
+            WHERE id = %s AND state = 'waiting'
+        """
+        return _changed(sql, worker.pk, connection.ops.adapt_datetimefield_value(now), pk)
 
     def prepare(
         self, claim: Claim, prompt_ids: str, reply_ids: str, fingerprint: str, dropped: int
@@ -124,19 +124,20 @@ class GenerationQuerySet(models.QuerySet["Generation"]):
             growth.claim.attempt,
             growth.expected,
         )
-        with connection.cursor() as cursor:
-            cursor.execute(sql, values)
-            return bool(cursor.rowcount == 1)
+        return _changed(sql, *values)
 
     def end(
         self, claim: Claim, state: str, reason: str, detail: dict[str, Any], now: datetime
     ) -> bool:
         """running → done or failed, if the claim still holds."""
-        return bool(
-            self.claimed(claim).update(
-                state=state, reason=reason, detail=detail, ended_at=now, worker=None
-            )
-        )
+        sql = """
+            UPDATE chat_generation
+            SET state = %s, reason = %s, detail = %s, ended_at = %s, worker_id = NULL
+            WHERE id = %s AND attempt = %s AND state = 'running'
+        """
+        at = connection.ops.adapt_datetimefield_value(now)
+        values = (state, reason, json.dumps(detail), at, claim.generation, claim.attempt)
+        return _changed(sql, *values)
 
     def release(self, claim: Claim) -> bool:
         """running → waiting, politely: its place in the order is the old one."""
@@ -184,3 +185,10 @@ class GenerationQuerySet(models.QuerySet["Generation"]):
                     held.append(child)
                     parents.append(child.pk)
         return held
+
+
+def _changed(sql: str, *values: Any) -> bool:
+    """Whether this statement changed its one row."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql, values)
+        return bool(cursor.rowcount == 1)

@@ -24,6 +24,7 @@ from benchmarks.simulate import crowd
 from benchmarks.simulate.judge import Record, Told
 from chat import generation_queue
 from chat.admission import Draft, QueueRefusal, admit
+from chat.claiming import claim
 from chat.claims import Batch, Claim, Ending
 from chat.models import Generation, Queue, Worker
 from chat.ranking import Ranking, rank
@@ -216,7 +217,7 @@ class World:
         # The least busy look first: an engine with fewer rows comes sooner to its next step.
         for station in sorted(free, key=lambda one: len(one.running)):
             with self._timed("claim"):
-                rows = generation_queue._claim(
+                rows = claim(
                     station.row, station.row.slots - len(station.running), self._clock
                 )
             if not rows:
