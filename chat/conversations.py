@@ -24,10 +24,7 @@ async def rename(conversation: uuid.UUID, user: int, title: str) -> None:
 
 async def adopt(guest: int, user: int) -> None:
     """Give a guest's conversations, with their turns and places in line, to an account."""
-    rows = await web(_adopt, guest, user)
-    for row in rows:
-        await generation_queue.tell(row)
-    await generation_queue.nudge(rows)
+    await generation_queue.tell_all(await web(_adopt, guest, user))
 
 
 def _adopt(guest: int, user: int) -> list[Generation]:

@@ -8,14 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
+from collections.abc import Sequence
 from typing import Any
 
 from channels.layers import get_channel_layer
 
 log = logging.getLogger(__name__)
 
-PUBLISH_SECONDS = 5.0
+PUBLISH_SECONDS = 1.0
 """A layer that takes longer is as good as away; the healing rules do the rest."""
+
+REST_SECONDS = 2.0
+"""So long events are dropped unsent after the layer failed, then one publish tries it."""
+
+Message = tuple[str, dict[str, Any]]
+"""A group, and the event for it."""
 
 REPLY_DELTA = "reply.delta"
 GENERATION_CHANGED = "generation.changed"
@@ -87,10 +95,72 @@ def queue_changed(queue: int) -> dict[str, Any]:
     return {"type": QUEUE_CHANGED, "queue": queue}
 
 
+class Breaker:
+    """Lets nothing through for a while after the layer failed, then tries it with one publish.
+
+    A layer that hangs would otherwise hold up every flush of a worker for as long as it may take.
+    """
+
+    def __init__(self) -> None:
+        self.since: float | None = None
+        """When the layer failed first, by the monotonic clock; None while it works."""
+        self.dropped = 0
+        self._again = 0.0
+
+    def lets_through(self) -> bool:
+        """Whether to try now; whoever is let through reports what came of it."""
+        now = time.monotonic()
+        if self.since is not None and now < self._again:
+            return False
+        self._again = now + REST_SECONDS  # while one tries, the others need not
+        return True
+
+    def failed(self, error: BaseException) -> None:
+        now = time.monotonic()
+        if self.since is None:
+            self.since = now
+            log.warning(
+                "events are lost, the channel layer is away: %s", error or type(error).__name__
+            )
+        self._again = now + REST_SECONDS
+
+    def worked(self) -> None:
+        if self.since is not None:
+            lasted = time.monotonic() - self.since
+            log.warning("events are told again after %.0f s, %d were lost", lasted, self.dropped)
+        self.since, self.dropped = None, 0
+
+
+breaker = Breaker()
+"""One for each process."""
+
+
 async def publish(group: str, event: dict[str, Any]) -> None:
     """Send to a group; never raises, since whoever misses an event is healed from the rows."""
+    await publish_all([(group, event)])
+
+
+async def publish_all(messages: Sequence[Message]) -> None:
+    """Send each event to its group, in this order and in one exchange; never raises."""
+    if not messages:
+        return
+    if not breaker.lets_through():
+        breaker.dropped += len(messages)
+        return
     try:
         async with asyncio.timeout(PUBLISH_SECONDS):
-            await get_channel_layer().group_send(group, event)
+            await get_channel_layer().group_send_all(messages)
     except Exception as error:
-        log.warning("event %s was not published: %s", event["type"], error)
+        breaker.dropped += len(messages)
+        breaker.failed(error)
+    else:
+        breaker.worked()
+
+
+async def hang_up() -> None:
+    """Close this event loop's connections to the layer; the last thing that a process does."""
+    try:
+        async with asyncio.timeout(PUBLISH_SECONDS):
+            await get_channel_layer().flush()
+    except Exception as error:
+        log.warning("the channel layer was not left in good order: %s", error)

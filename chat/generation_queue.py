@@ -19,6 +19,7 @@ from chat.claiming import claim as _claim
 from chat.claiming import rescue as _rescue
 from chat.claims import Batch, Claim, Preparation
 from chat.database import DatabaseThreads, web
+from chat.events import Message
 from chat.models import Generation, State, Worker
 
 log = logging.getLogger(__name__)
@@ -32,8 +33,7 @@ async def enqueue(draft: Draft) -> Enqueued:
     row = enqueued.generation
     if not enqueued.again:
         log.info("generation %d enqueued by user %d", row.pk, row.author_id)
-        await tell(row)
-        await nudge([row])
+        await tell_all([row])
     return enqueued
 
 
@@ -45,8 +45,7 @@ async def claim(worker: Worker, most: int, db: DatabaseThreads) -> list[Generati
     rows = await db(_claim, worker, most)
     for row in rows:
         log.info("generation %d claimed, attempt %d, by %s", row.pk, row.attempt, worker.name)
-        await tell(row)
-    await nudge(rows)
+    await tell_all(rows)
     return rows
 
 
@@ -57,11 +56,8 @@ async def write(batches: Sequence[Batch], db: DatabaseThreads) -> list[bool]:
     length that its growth expects; then no text and no end of the batch was stored.
     """
     held, orphans = await db(_write, sorted(batches, key=lambda batch: batch.row.pk))
-    for batch in batches:
-        if batch.row.pk in held:
-            await _tell_batch(batch)
-    for row in orphans:
-        await tell(row)
+    told = [event for batch in batches if batch.row.pk in held for event in _events_of(batch)]
+    await events.publish_all([*told, *map(_changed, orphans)])
     return [batch.row.pk in held for batch in batches]
 
 
@@ -97,33 +93,27 @@ def _prepare(made: Preparation) -> bool:
     )
 
 
-async def _tell_batch(batch: Batch) -> None:
+def _events_of(batch: Batch) -> list[Message]:
+    """What readers are told of a batch that was stored."""
     row, conversation = batch.row, str(batch.row.conversation_id)
+    told: list[Message] = []
     if batch.text:
-        await events.publish(
-            events.conversation_group(conversation),
-            events.reply_delta(
-                user=row.author_id,
-                conversation=conversation,
-                generation=row.pk,
-                offset=batch.offset,
-                end=batch.offset + len(batch.text),
-                text=batch.text,
-                reasoning=batch.reasoning,
-            ),
+        delta = events.reply_delta(
+            user=row.author_id,
+            conversation=conversation,
+            generation=row.pk,
+            offset=batch.offset,
+            end=batch.offset + len(batch.text),
+            text=batch.text,
+            reasoning=batch.reasoning,
         )
-    if batch.ending is not None:
-        log.info(
-            "generation %d attempt %d %s: %s",
-            row.pk,
-            row.attempt,
-            batch.ending.state,
-            batch.ending.reason,
-        )
-        await tell(row)
-        await nudge([row])
+        told.append((events.conversation_group(conversation), delta))
+    if (end := batch.ending) is not None:
+        log.info("generation %d attempt %d %s: %s", row.pk, row.attempt, end.state, end.reason)
+        told += [_changed(row), *_nudges([row])]
     elif batch.staged:
-        await tell(row)
+        told.append(_changed(row))
+    return told
 
 
 async def held_by(worker: Worker, db: DatabaseThreads) -> dict[Claim, int]:
@@ -138,8 +128,7 @@ async def release(claims: Sequence[Claim], db: DatabaseThreads) -> None:
     rows = await db(_release, sorted(claims, key=lambda claim: claim.generation))
     for row in rows:
         log.info("generation %d attempt %d released", row.pk, row.attempt)
-        await tell(row)
-    await nudge(rows)
+    await tell_all(rows)
 
 
 def _release(claims: Sequence[Claim]) -> list[Generation]:
@@ -153,8 +142,7 @@ async def strike(claims: Sequence[Claim], db: DatabaseThreads) -> dict[int, str]
     states, ended = await db(_strike, sorted(claims, key=lambda claim: claim.generation))
     for row in ended:
         log.warning("generation %d attempt %d failed: %s", row.pk, row.attempt, row.reason)
-        await tell(row)
-    await nudge(ended)
+    await tell_all(ended)
     return states
 
 
@@ -182,8 +170,7 @@ async def rescue(worker: Worker, heartbeat: int, db: DatabaseThreads) -> int:
     rows = await db(_rescue, worker, heartbeat)
     for row in rows:
         log.warning("generation %d attempt %d rescued from %s", row.pk, row.attempt, worker.name)
-        await tell(row)
-    await nudge(rows)
+    await tell_all(rows)
     return len(rows)
 
 
@@ -208,8 +195,7 @@ async def cancel_row(
     rows = await web(_cancel_rows, generation, reason, record)
     for row in rows:
         log.info("generation %d attempt %d cancelled: %s", row.pk, row.attempt, row.reason)
-        await tell(row)
-    await nudge(rows)
+    await tell_all(rows)
     return bool(rows)
 
 
@@ -231,16 +217,22 @@ def _cancel_rows(
 
 async def tell(row: Generation) -> None:
     """Tell the author's tabs to look at this row."""
-    await events.publish(
-        events.user_group(row.author_id),
-        events.generation_changed(row.author_id, str(row.conversation_id), row.pk),
-    )
+    await events.publish_all([_changed(row)])
 
 
-async def nudge(rows: Sequence[Generation]) -> None:
-    """Tell the workers and dashboards of these rows' queues to look."""
-    for queue in {row.queue_id for row in rows}:
-        await events.publish(events.queue_group(queue), events.queue_changed(queue))
+async def tell_all(rows: Sequence[Generation]) -> None:
+    """Tell the authors' tabs, and the workers and dashboards of the rows' queues, to look."""
+    await events.publish_all([*map(_changed, rows), *_nudges(rows)])
+
+
+def _changed(row: Generation) -> Message:
+    event = events.generation_changed(row.author_id, str(row.conversation_id), row.pk)
+    return events.user_group(row.author_id), event
+
+
+def _nudges(rows: Sequence[Generation]) -> list[Message]:
+    queues = {row.queue_id for row in rows}
+    return [(events.queue_group(queue), events.queue_changed(queue)) for queue in queues]
 
 
 async def tell_workers_changed(worker: Worker) -> None:

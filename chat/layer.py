@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterable
 from typing import Any
 
 from channels.layers import InMemoryChannelLayer
@@ -42,3 +43,8 @@ class InMemoryLayer(InMemoryChannelLayer):
                 queue = self.channels[channel] = asyncio.Queue(self.get_capacity(channel))
             if not queue.full():
                 queue.put_nowait((expires, dict(message)))
+
+    async def group_send_all(self, messages: Iterable[tuple[str, dict[str, Any]]]) -> None:
+        """Send each message to its group, in this order."""
+        for group, message in messages:
+            await self.group_send(group, message)

@@ -6,6 +6,7 @@ import contextlib
 import os
 import secrets
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import environ
 
@@ -176,9 +177,11 @@ CHANNEL_LAYERS: dict[str, dict[str, object]]
 if REDIS_URL:
     CHANNEL_LAYERS = {
         "default": {
-            "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+            "BACKEND": "chat.redis_layer.RedisLayer",
             "CONFIG": {
-                "hosts": [{"address": REDIS_URL, "socket_timeout": None, "max_connections": 1_000}]
+                "hosts": [{"address": REDIS_URL, "socket_timeout": None, "max_connections": 1_000}],
+                # Publishing knows no database numbers: two sites on one Redis would hear each other.
+                "prefix": f"chatsite{urlsplit(REDIS_URL).path or '/0'}",
             },
         }
     }

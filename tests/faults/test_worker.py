@@ -173,11 +173,11 @@ async def test_a_flush_that_the_database_lost_is_healed(
 async def test_without_any_nudge_the_poll_starts_a_reply_within_two_seconds(
     cast: Cast, bench: Bench, workers: Workers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def lost(group: str, event: dict[str, Any]) -> None:
+    async def lost(messages: object) -> None:
         return None
 
     await workers.start()
-    monkeypatch.setattr(events, "publish", lost)
+    monkeypatch.setattr(events, "publish_all", lost)
     row = await say(cast.alice, TEXT)
     await until(lambda: has_grown(row, 1), "the poll found it", 2)
 
