@@ -59,8 +59,10 @@ def admit(draft: Draft, now: datetime | None = None) -> Enqueued:
     now = now or timezone.now()
     with transaction.atomic():
         # The lock on the author's row makes caps, rate and turn exact for several tabs at once.
-        people = get_user_model().objects.select_for_update(of=("self",))
-        author = people.select_related("guest").get(pk=draft.author)
+        people = get_user_model().objects.select_for_update(of=("self",), no_key=True)
+        author = people.select_related("guest").filter(pk=draft.author).first()
+        if author is None:  # purged meanwhile
+            raise QueueRefusal("not_allowed")
         before = sent_before(draft.author, draft.client_id)
         if before is not None:
             if before.prompt != draft.text:
@@ -69,8 +71,11 @@ def admit(draft: Draft, now: datetime | None = None) -> Enqueued:
         if not author.is_active:
             raise QueueRefusal("not_allowed")
         queue = default_queue()
-        standing = standing_of(author.pk, line := line_of(author), queue)
-        _check_room(queue, draft.author, standing, now)
+        line, minute_ago = line_of(author), now - timedelta(seconds=60)
+        standing = standing_of(author.pk, line, queue, minute_ago)
+        if standing.sent >= settings.CHATSITE_SENDS_BURST:
+            _check_rate(times_since(author.pk, minute_ago), now)
+        _check_room(queue, standing)
         conversation = _conversation_of(draft, now)
         parent = _parent_of(draft, conversation)
         row = Generation.objects.create(
@@ -90,15 +95,18 @@ def admit(draft: Draft, now: datetime | None = None) -> Enqueued:
     return Enqueued(row, again=False)
 
 
-def _check_room(queue: Queue, author: int, standing: Standing, now: datetime) -> None:
+def _check_rate(times: list[float], now: datetime) -> None:
     wait = seconds_to_wait(
-        times_since(author, now - timedelta(seconds=60)),
+        times,
         now.timestamp(),
         settings.CHATSITE_SENDS_PER_MINUTE,
         settings.CHATSITE_SENDS_BURST,
     )
     if wait:
         raise QueueRefusal("too_fast", wait, per_minute=settings.CHATSITE_SENDS_PER_MINUTE)
+
+
+def _check_room(queue: Queue, standing: Standing) -> None:
     if standing.waiting >= queue.waiting_per_user:
         raise QueueRefusal("too_many_waiting", limit=queue.waiting_per_user)
     if is_full(queue):
@@ -111,7 +119,9 @@ def _conversation_of(draft: Draft, now: datetime) -> Conversation:
         return Conversation.objects.create(
             user_id=draft.author, title=title_from(draft.text), updated_at=now
         )
-    mine = Conversation.objects.filter(pk=draft.conversation, user_id=draft.author).first()
+    # Locked, so that nobody deletes it before the message is in it.
+    locked = Conversation.objects.select_for_update(no_key=True)
+    mine = locked.filter(pk=draft.conversation, user_id=draft.author).first()
     if mine is None:
         raise QueueRefusal("not_found")
     return mine
@@ -120,7 +130,9 @@ def _conversation_of(draft: Draft, now: datetime) -> Conversation:
 def _parent_of(draft: Draft, conversation: Conversation) -> Generation | None:
     if draft.parent is None:
         return None
-    parent = Generation.objects.filter(pk=draft.parent, conversation=conversation).first()
+    # Locked: a parent that fails meanwhile waits for us, and then finds its follow-up.
+    locked = Generation.objects.select_for_update(no_key=True)
+    parent = locked.filter(pk=draft.parent, conversation=conversation).first()
     if parent is None:
         raise QueueRefusal("not_found")
     return parent

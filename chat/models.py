@@ -185,6 +185,7 @@ class Generation(models.Model):
             ),
             models.Index(fields=["queue", "line", "-turn"], name="generation_line"),
             models.Index(fields=["author", "state"], name="generation_author"),
+            models.Index(fields=["author", "-created_at"], name="generation_recent"),
             models.Index(fields=["conversation", "id"], name="generation_thread"),
             models.Index(
                 fields=["queue", "-ended_at"], name="generation_ended", condition=Q(state="done")

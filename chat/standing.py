@@ -21,9 +21,11 @@ KEPT_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where an author stands: how many of theirs wait, and the last turn of their line."""
+    """Where an author stands: how many of theirs wait, how many were sent since a moment, and the
+    last turn of their line."""
 
     waiting: int
+    sent: int
     last_turn: int | None
 
 
@@ -51,15 +53,17 @@ def sent_before(author: int, client_id: uuid.UUID) -> Generation | None:
     return Generation.objects.select_related("conversation").get(pk=found[0])
 
 
-def standing_of(author: int, line: str, queue: Queue) -> Standing:
+def standing_of(author: int, line: str, queue: Queue, since: datetime) -> Standing:
     """Read in one statement, after the author's row was locked."""
     sql = """
         SELECT (SELECT COUNT(*) FROM chat_generation WHERE author_id = %s AND state = 'waiting'),
+               (SELECT COUNT(*) FROM chat_generation WHERE author_id = %s AND created_at >= %s),
                (SELECT MAX(turn) FROM chat_generation
                 WHERE queue_id = %s AND line = %s AND state <> 'cancelled')
     """
+    moment = connection.ops.adapt_datetimefield_value(since)
     with connection.cursor() as cursor:
-        cursor.execute(sql, [author, queue.pk, line])
+        cursor.execute(sql, [author, author, moment, queue.pk, line])
         return Standing(*cursor.fetchone())
 
 
