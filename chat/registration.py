@@ -5,10 +5,12 @@ Plain database work, called on the worker's thread; it claims and writes no gene
 
 from __future__ import annotations
 
+import socket
 import uuid
 
 from django.conf import settings
-from django.db.models import F, QuerySet
+from django.db.models import F, QuerySet, Value
+from django.db.models.functions import Coalesce, Least
 from django.utils import timezone
 
 from chat.admission import default_queue
@@ -17,6 +19,10 @@ from chat.models import Queue, Worker
 
 BUNDLED_NAME, ECHO_NAME = "Chatsite demo", "Echo (no model)"
 """What people call the model in the box, whose folder's name says nothing to them, and none."""
+
+
+class NameTaken(Exception):
+    """Another living process has registered under this worker's name."""
 
 
 class Registration:
@@ -33,14 +39,20 @@ class Registration:
         """Make or take over the row. What an earlier process left running is not touched yet."""
         self.row, _ = Worker.objects.update_or_create(
             name=self.name,
-            defaults={"queue": default_queue(), "state": Worker.State.LOADING, "slots": 0},
+            defaults={
+                "queue": default_queue(),
+                "state": Worker.State.LOADING,
+                "slots": 0,
+                "capacity": 0,
+                "host": socket.gethostname()[:100],
+            },
         )
         return self.row
 
     def take_over(self) -> None:
         """From now on this process is the worker of this name; another one can claim nothing."""
         self.row.incarnation = uuid.uuid4()
-        self._mine_by_name().update(
+        Worker.objects.filter(pk=self.row.pk).update(
             incarnation=self.row.incarnation, state=Worker.State.LOADING, slots=0
         )
         if self._loaded is not None:
@@ -51,7 +63,7 @@ class Registration:
         self._loaded = model
         name = self._name_to_show(model)
         self._describe(Worker.State.READY, name, f"{model.device} {model.dtype}", model.slots)
-        self._mine_by_name().update(fingerprint=model.fingerprint)
+        self._mine().update(fingerprint=model.fingerprint)
         Queue.objects.filter(pk=self.row.queue_id).update(model=name)
 
     def _name_to_show(self, model: Model) -> str:
@@ -74,26 +86,30 @@ class Registration:
         """Count one on; returns the other workers of the queue, to be watched in turn.
 
         `memory` in bytes, `speed` in tokens per second. If we were declared dead meanwhile, our
-        claims are gone, and the name is taken back.
+        claims are gone, and the name is taken back; NameTaken if another process lives under it.
         """
-        mine = self._mine_by_name().filter(incarnation=self.row.incarnation)
-        now = timezone.now()
-        if not mine.update(heartbeat=F("heartbeat") + 1, memory=memory, speed=speed, seen_at=now):
+        now, beaten = timezone.now(), F("heartbeat") + 1
+        if not self._mine().update(heartbeat=beaten, memory=memory, speed=speed, seen_at=now):
+            row = Worker.objects.filter(pk=self.row.pk)
+            if row.exclude(state=Worker.State.STOPPED).exists():
+                raise NameTaken(self.name)
             self.take_over()
         others = Worker.objects.filter(queue=self.row.queue_id).exclude(pk=self.row.pk)
         return list(others.exclude(state=Worker.State.STOPPED))
 
-    def _mine_by_name(self) -> QuerySet[Worker]:
-        return Worker.objects.filter(pk=self.row.pk)
+    def _mine(self) -> QuerySet[Worker]:
+        """The row, as long as it is ours."""
+        return Worker.objects.filter(pk=self.row.pk, incarnation=self.row.incarnation)
 
     def _describe(
-        self, state: str, model: str, device: str, slots: int, error: EngineDead | None = None
+        self, state: str, model: str, device: str, capacity: int, error: EngineDead | None = None
     ) -> None:
-        self._mine_by_name().update(
+        self._mine().update(
             state=state,
             model=model,
             device=device,
-            slots=slots,
+            capacity=capacity,
+            slots=Least(Coalesce(F("wanted"), Value(capacity)), Value(capacity)),
             reason=error.reason if error else "",
             detail=error.detail if error else {},
             speed=0.0,

@@ -22,7 +22,7 @@ from chat.feed import Feed
 from chat.flusher import AWAY, Flusher, until_stored
 from chat.history import turns_before
 from chat.models import State
-from chat.registration import Registration
+from chat.registration import NameTaken, Registration
 from chat.slot import Slot
 from chat.watch import Watch
 
@@ -80,8 +80,11 @@ class Worker:
         await self._db(self._registration.take_over)
         try:
             await self._load(progress)
-        except EngineDead as error:
-            await self._db(self._registration.broken, error)
+        except BaseException as error:
+            if isinstance(error, EngineDead):
+                await self._db(self._registration.broken, error)
+            else:
+                await self._db(self._registration.stopped)
             await self._db.close()
             raise
         await self._engine_ready()
@@ -99,7 +102,7 @@ class Worker:
             await asyncio.wait([beat])
 
     async def wait(self) -> None:
-        """Return when the worker was stopped; raises what a bug in it raised."""
+        """Return when the worker was stopped; raises what a bug in it raised, or NameTaken."""
         if self._running is not None:
             await asyncio.shield(self._running)
 
@@ -126,15 +129,20 @@ class Worker:
                 await self._db(self._registration.stopped)
 
     async def _run(self) -> None:
-        async with asyncio.TaskGroup() as tasks:
-            for name, loop in (
-                ("receive", self._receive()),
-                ("flush", self._flusher.run()),
-                ("claim", self._claim_loop()),
-                ("beat", self._watch.beat(lambda: self._feed)),
-                ("listen", self._watch.listen()),
-            ):
-                tasks.create_task(loop, name=f"worker {self.name} {name}")
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for name, loop in (
+                    ("receive", self._receive()),
+                    ("flush", self._flusher.run()),
+                    ("claim", self._claim_loop()),
+                    ("beat", self._watch.beat(lambda: self._feed)),
+                    ("listen", self._watch.listen()),
+                ):
+                    tasks.create_task(loop, name=f"worker {self.name} {name}")
+        except ExceptionGroup as errors:
+            if errors.subgroup(NameTaken):
+                raise NameTaken(self.name) from None
+            raise
 
     # -- what the engine makes ----------------------------------------------------------------
 

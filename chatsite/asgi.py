@@ -6,8 +6,11 @@ import os
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chatsite.settings")
 
+from django.apps import apps
 from django.core.asgi import get_asgi_application
 
+alone = not apps.ready
+"""Whether an ASGI server has imported this by itself. Commands set Django up, and check, before."""
 pages = get_asgi_application()
 
 from channels.auth import AuthMiddlewareStack
@@ -30,3 +33,8 @@ sockets = URLRouter(
 application = ProtocolTypeRouter(
     {"http": pages, "websocket": ExactOrigin(AuthMiddlewareStack(sockets))}
 )
+
+if alone:
+    from chatsite.alone import prepare
+
+    prepare()

@@ -18,6 +18,8 @@ from daphne.endpoints import build_endpoint_description_strings
 from daphne.server import Server, twisted_loop
 from daphne.ws_protocol import WebSocketProtocol
 
+from chat.background import leave_soon
+
 log = logging.getLogger(__name__)
 
 RESTARTING = 1012
@@ -71,6 +73,7 @@ class SiteServer(Server):
     def shut_down(self) -> None:
         """Begin to end; asking twice changes nothing."""
         if self._ending is None:
+            leave_soon()
             self._ending = self.loop.create_task(self._end(), name="shutdown")
 
     async def _end(self) -> None:

@@ -7,18 +7,21 @@ import hashlib
 from django.conf import settings
 from django.contrib.staticfiles.finders import get_finders
 from django.core.management import call_command
+from filelock import FileLock
 
 
 def collect() -> None:
-    """Bring STATIC_ROOT up to date; seconds the first time, milliseconds afterwards."""
-    stamp = settings.STATIC_ROOT / ".stamp"
-    state = _state()
-    if stamp.exists() and stamp.read_text() == state:
-        return
-    call_command(
-        "collectstatic", verbosity=0, interactive=False, clear=settings.STATIC_ROOT.exists()
-    )
-    stamp.write_text(state)
+    """Bring STATIC_ROOT up to date; seconds the first time, milliseconds afterwards.
+
+    Nothing is removed: other processes still give out the files of the version before.
+    """
+    with FileLock(settings.CHATSITE_VAR / "static.lock"):
+        stamp = settings.STATIC_ROOT / ".stamp"
+        state = _state()
+        if stamp.exists() and stamp.read_text() == state:
+            return
+        call_command("collectstatic", verbosity=0, interactive=False)
+        stamp.write_text(state)
 
 
 def _state() -> str:

@@ -23,15 +23,24 @@ def find_model(name: str, progress: Progress) -> Path:
     (a folder without a model), "offline" (not in the cache and no network), "gated", "unknown".
     """
     folder = Path(name).expanduser()
-    if name and folder.is_dir():
+    if why := missing_folder(name):
+        raise EngineDead("model_missing", model=name, why=why)
+    if folder.is_dir():
         _require_weights(folder, name)
         return folder
-    if not name or folder.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1:
-        raise EngineDead("model_missing", model=name, why="folder")
     progress(0.0, "download")
     found = _download(name)
     _require_weights(found, name)
     return found
+
+
+def missing_folder(name: str) -> str | None:
+    """Why a name that can only be a folder's has no model: "folder", "files"; else None."""
+    folder = Path(name).expanduser()
+    if name and folder.is_dir():
+        return None if (folder / "config.json").is_file() else "files"
+    named = name and not folder.is_absolute() and not name.startswith((".", "~"))
+    return None if named and name.count("/") < 2 else "folder"
 
 
 def _download(name: str) -> Path:

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from chat import background
+from chat.background import Background
 from chat.models import Generation, State
 from chat.slot import Slot
-from chatsite import embedded
-from chatsite.embedded import EmbeddedWorker
 from tests.acts import Bench, fresh, say
 from tests.cast import Cast
 from tests.faults.conftest import echo
@@ -49,8 +49,8 @@ async def test_a_message_that_breaks_the_worker_fails_and_the_others_are_answere
         return sound(slot, *arguments, **more)
 
     monkeypatch.setattr(Slot, place, breaks)
-    monkeypatch.setattr(embedded, "AGAIN_SECONDS", 0.1)
-    worker = EmbeddedWorker("embedded", echo())
+    monkeypatch.setattr(background, "AGAIN_SECONDS", 0.1)
+    worker = Background("embedded", echo())
     await worker.start()
     try:
         bad, good = await say(cast.alice, "bug"), await say(cast.bob, "an innocent message " * 5)

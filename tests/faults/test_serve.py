@@ -21,6 +21,7 @@ import psutil
 import pytest
 from websockets.exceptions import ConnectionClosed
 
+from chat.checks import CONFIGURATION
 from chat.database import web
 from chat.models import Generation, Queue, State
 from tests.cast import Cast
@@ -43,9 +44,9 @@ def alone(tmp_path: Path, served_folder: Path) -> Iterator[Site]:
     site.close()
 
 
-def refusal_of(process: subprocess.Popen[bytes], site: Site) -> str:
+def refusal_of(process: subprocess.Popen[bytes], site: Site, code: int = 1) -> str:
     """The last sentence of a start that must fail."""
-    assert process.wait(60) == 1, site.log
+    assert process.wait(60) == code, site.log
     assert "Traceback" not in site.log
     return site.log.strip().splitlines()[-1]
 
@@ -93,7 +94,7 @@ def test_a_busy_port_is_said_before_the_model_is_loaded(site: MakeSite) -> None:
 
 def test_a_missing_model_is_named(site: MakeSite) -> None:
     served = site()
-    said = refusal_of(served.spawn("--model", "missing"), served)
+    said = refusal_of(served.spawn("--model", "missing"), served, CONFIGURATION)
     assert "missing" in said and "cannot be loaded" in said
 
 

@@ -1,40 +1,33 @@
-"""Sets everything up and runs the whole site in one process: pages, sockets and worker."""
+"""Runs the site: with its worker in the same process and all set up, or the pages alone."""
 
 from __future__ import annotations
 
-import asyncio
 import errno
-import logging
-import secrets
 import signal
 import socket
 from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from channels.routing import get_default_application
 from django.conf import settings
-from django.contrib.auth import get_user_model
-from django.contrib.auth.models import Group, Permission
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from filelock import FileLock, Timeout
-from rich.console import Console
-from rich.progress import Progress
 
-from chat import operators
-from chat.admission import QueueRefusal, default_queue
+from chat.admission import default_queue
+from chat.background import Background
+from chat.checks import CONFIGURATION, FOR_PARTS, FOR_SERVE, no_engine, require
 from chat.engine.base import EngineDead
-from chat.models import QueueChange
+from chat.management.loading_bar import loading_bar
+from chat.models import Worker
+from chat.naming import host, living
 from chat.specs import engine_spec
-from chat.words import engine_failure
 from chatsite.addresses import allow, origin
 from chatsite.statics import collect
 
-log = logging.getLogger(__name__)
-
-WORKER_NAME = "embedded"
-OPERATORS_MAY = ("watch_queue", "set_limit", "pause_queue", "cancel_generation")
-"""What the group "Operators" may do; it is made at the first start, for further accounts."""
+NOT_HERE = "--model and --limit belong to a worker or to `manage.py setup`, not to pages alone."
 
 
 class Command(BaseCommand):
@@ -60,83 +53,91 @@ class Command(BaseCommand):
         parser.add_argument(
             "--limit", type=int, help="how many replies are generated at the same time"
         )
+        parser.add_argument(
+            "--no-worker",
+            action="store_true",
+            help="pages and sockets alone; the model runs in `manage.py generationworker`",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         address, port = options["address"], options["port"]
-        lock = FileLock(settings.CHATSITE_VAR / "serve.lock")
-        try:
-            lock.acquire(blocking=False)
-        except Timeout:
-            raise CommandError(
-                f"Another `serve` runs on the state folder {settings.CHATSITE_VAR}. "
-                "Stop it first, or give this one a folder of its own with CHATSITE_VAR."
-            ) from None
-        with lock:
+        if options["no_worker"]:
+            if options["limit"] is not None or options["model"]:
+                raise CommandError(NOT_HERE, returncode=CONFIGURATION)
             _check_port(address, port)
-            allow(address, port)
-            self._set_up(options["limit"])
-            self._run(address, port, options["model"])
-
-    def _set_up(self, limit: int | None) -> None:
-        call_command("migrate", verbosity=0, interactive=False)
-        collect()
-        queue = default_queue()
-        if limit is not None and limit != queue.limit:
-            actor = operators.Actor(None, QueueChange.Source.TERMINAL, "serve --limit")
-            try:
-                asyncio.run(operators.configure(queue.pk, actor, limit=limit))
-            except QueueRefusal:
-                raise CommandError(
-                    "--limit must be 1 to 10,000; to stop taking messages from "
-                    "the queue, pause it on the dashboard."
-                ) from None
-        self._make_operator()
-
-    def _make_operator(self) -> None:
-        users = get_user_model().objects
-        if users.filter(is_staff=True).exists():
+            require(*FOR_PARTS)
+            collect()
+            self._run(address, port, Background())
             return
-        group, _ = Group.objects.get_or_create(name="Operators")
-        group.permissions.add(*Permission.objects.filter(codename__in=OPERATORS_MAY))
-        password = secrets.token_urlsafe(12)
-        users.create_superuser("operator", password=password)
-        self.stdout.write("An operator account was made for the dashboard; this is shown once:")
-        self.stdout.write(f"    name      operator\n    password  {password}\n")
+        with _only_one():
+            _check_port(address, port)
+            require(*FOR_SERVE)
+            call_command("setup", limit=options["limit"], stdout=self.stdout)
+            name = f"{host()}:{port}"
+            _refuse_beside_others(name)
+            self._run(address, port, Background(name, engine_spec(options["model"])))
 
-    def _run(self, address: str, port: int, model: str) -> None:
+    def _run(self, address: str, port: int, background: Background) -> None:
         # Daphne's reactor is installed when it is imported, so not before it is needed.
-        from chatsite.embedded import EmbeddedWorker
         from chatsite.server import SiteServer
 
-        embedded = EmbeddedWorker(WORKER_NAME, engine_spec(model))
-        server = SiteServer(get_default_application(), address, port, on_stop=embedded.stop)
+        allow(address, port)
+        server = SiteServer(get_default_application(), address, port, on_stop=background.stop)
         # Until the server listens to signals itself, SIGTERM ends as Ctrl-C does.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
-            with _progress_bar() as bar:
-                server.loop.run_until_complete(embedded.start(bar))
+            with loading_bar() if background.spec else nullcontext() as bar:
+                server.loop.run_until_complete(background.start(bar))
             server.listen_to_signals()
         except EngineDead as error:
-            raise CommandError(engine_failure(error.reason, error.detail)) from None
+            raise no_engine(error) from None
         except KeyboardInterrupt:
-            server.loop.run_until_complete(embedded.stop())
+            server.loop.run_until_complete(background.stop())
             raise CommandError("Stopped while the model was loading.") from None
-        self._announce(address, port, embedded)
+        self._announce(address, port, background)
         server.run()
         if server.failed:
             raise CommandError(f"Cannot listen on {address} port {port}.")
         self.stdout.write("Stopped. Waiting messages stay in line until the next start.")
 
-    def _announce(self, address: str, port: int, embedded: Any) -> None:
+    def _announce(self, address: str, port: int, background: Background) -> None:
         shown = "localhost" if address in ("127.0.0.1", "0.0.0.0", "::", "::1") else address
         base = settings.CHATSITE_URL or origin("http", shown, port)
-        model = embedded.worker.model
-        name = default_queue().model
-        self.stdout.write(f"Model      {name} on {model.device} ({model.dtype})")
+        if background.worker is not None and (model := background.worker.model):
+            name = default_queue().model
+            self.stdout.write(f"Model      {name} on {model.device} ({model.dtype})")
         self.stdout.write(f"Chat       {base}/")
         self.stdout.write(f"Dashboard  {base}/admin/")
         self.stdout.write("Ready. Ctrl-C stops.")
         self.stdout.flush()
+
+
+@contextmanager
+def _only_one() -> Iterator[None]:
+    """Two sites with a worker in them would not share a state folder for long."""
+    lock = FileLock(settings.CHATSITE_VAR / "serve.lock")
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise CommandError(
+            f"Another `serve` runs on the state folder {settings.CHATSITE_VAR}. "
+            "Stop it first, or give this one a folder of its own with CHATSITE_VAR."
+        ) from None
+    with lock:
+        yield
+
+
+def _refuse_beside_others(name: str) -> None:
+    """Without Redis, what other workers write would not be seen on this site's pages."""
+    if settings.REDIS_URL:
+        return
+    others = Worker.objects.exclude(name=name).exclude(state=Worker.State.STOPPED)
+    for row in living(list(others)):
+        raise CommandError(
+            f"The worker {row.name} is alive on this database, and without Redis its replies would "
+            "not be seen here. Stop it first, or set REDIS_URL for all processes.",
+            returncode=CONFIGURATION,
+        )
 
 
 def _port(text: str) -> int:
@@ -160,21 +161,3 @@ def _check_port(address: str, port: int) -> None:
                 f"Cannot listen on {address} port {port}: {error.strerror}. "
                 f"Choose another one with {option}."
             ) from None
-
-
-class _progress_bar:
-    """A progress bar for the time in which a model loads, on terminals and in logs."""
-
-    def __init__(self) -> None:
-        self._bar = Progress(console=Console(stderr=True), transient=True)
-        self._task = self._bar.add_task("Loading the model", total=1.0)
-
-    def __enter__(self) -> Any:
-        self._bar.start()
-        return self._show
-
-    def __exit__(self, *exception: object) -> None:
-        self._bar.stop()
-
-    def _show(self, fraction: float, what: str) -> None:
-        self._bar.update(self._task, completed=fraction, description=f"Loading: {what}")
