@@ -50,7 +50,7 @@ class Alarm:
 @pytest.fixture(scope="module")
 def fast(make_site: Callable[..., Site]) -> Site:
     """A character every two milliseconds: some twenty in each delta."""
-    return make_site(CHATSITE_ECHO_DELAY="0.002")
+    return make_site(CHATSITE_ECHO_DELAY="0.002", CHATSITE_FRAMES_PER_MINUTE="100000")
 
 
 def test_replies_are_inert(
