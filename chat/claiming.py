@@ -26,7 +26,8 @@ def claim(worker: Worker, most: int, now: datetime | None = None) -> list[Genera
         # Two statements: what others took is seen by the second only because the first one waited
         # for their lock. On SQLite the transaction itself is the lock (BEGIN IMMEDIATE).
         queue = _locked(worker.queue_id)
-        mine = "SELECT wanted FROM chat_worker WHERE id = %s AND incarnation = %s"
+        # Locked, so that a rescue comes before or after: never between this look and the claim.
+        mine = "SELECT wanted FROM chat_worker WHERE id = %s AND incarnation = %s" + _for_update()
         stored = Worker._meta.get_field("incarnation").get_db_prep_value(
             worker.incarnation, connection
         )
@@ -42,10 +43,13 @@ def claim(worker: Worker, most: int, now: datetime | None = None) -> list[Genera
 
 def _locked(queue: int) -> Queue:
     """The queue's row as it is now, and nobody else's until the transaction ends."""
-    sql = "SELECT * FROM chat_queue WHERE id = %s"
-    if connection.features.has_select_for_update:
-        sql += f" {connection.ops.for_update_sql()}"
-    return Queue.objects.raw(sql, [queue])[0]
+    return Queue.objects.raw("SELECT * FROM chat_queue WHERE id = %s" + _for_update(), [queue])[0]
+
+
+def _for_update() -> str:
+    """How a row is locked without keeping anybody from referring to it; SQLite needs nothing."""
+    able = connection.features.has_select_for_update
+    return f" {connection.ops.for_update_sql(no_key=True)}" if able else ""
 
 
 def _rows(sql: str, *values: Any) -> list[tuple[Any, ...]]:
@@ -100,7 +104,8 @@ def rescue(worker: Worker, heartbeat: int) -> list[Generation]:
     """Take everything from a worker whose heartbeat still is `heartbeat`; returns what changed."""
     touched: list[int] = []
     with transaction.atomic():
-        same = Worker.objects.select_for_update().filter(pk=worker.pk, heartbeat=heartbeat)
+        locked = Worker.objects.select_for_update(no_key=True)
+        same = locked.filter(pk=worker.pk, heartbeat=heartbeat)
         if not same.exists():
             return []
         # A new incarnation: should the old process wake up, it can claim nothing any more.

@@ -22,7 +22,9 @@ class Claim:
 class Growth:
     """What a claimed reply gained since the last flush; `expected` is its stored length before.
 
-    With `whole`, text and ids are the entire reply and replace what is stored.
+    `known_ids` is how many token ids are stored before, since text may stand still while they
+    grow; None is any number. With `whole`, text and ids are the entire reply and replace what is
+    stored.
     """
 
     claim: Claim
@@ -31,6 +33,7 @@ class Growth:
     ids: Sequence[int]
     reasoning_end: int
     whole: bool = False
+    known_ids: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from chat.admission import Draft, Enqueued, QueueRefusal, admit
 from chat.claiming import claim as _claim
 from chat.claiming import rescue as _rescue
 from chat.claims import Batch, Claim, Preparation
-from chat.database import DatabaseThreads, web
+from chat.database import DatabaseThreads, commit_soon, web
 from chat.events import Message
 from chat.models import Generation, State, Worker
 
@@ -68,6 +68,8 @@ def _write(
     held: set[int] = set()
     orphans: list[Generation] = []
     with transaction.atomic():
+        if all(batch.ending is None and batch.preparation is None for batch in batches):
+            commit_soon()  # the next append of a reply finds what got lost of it
         for batch in batches:
             rows = Generation.objects
             if batch.preparation is not None and not _prepare(batch.preparation):

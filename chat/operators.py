@@ -60,7 +60,7 @@ def _configure(
         if type(value) is not int or not 1 <= value <= CHANGEABLE.get(name, 0):
             raise QueueRefusal("bad_value", name=name, most=CHANGEABLE.get(name, 0))
     with transaction.atomic():
-        row = Queue.objects.select_for_update().filter(pk=queue).first()
+        row = Queue.objects.select_for_update(no_key=True).filter(pk=queue).first()
         if row is None:
             raise QueueRefusal("not_found")
         for name, seen in expected.items():

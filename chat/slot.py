@@ -106,6 +106,7 @@ class Slot:
         self.stored_ids = len(self.ids)
         self.row.prompt_ids = " ".join(map(str, prepared.prompt_ids))
         self.row.fingerprint = prepared.fingerprint
+        self.row.dropped_turns = prepared.dropped_turns
 
     def grow(self, piece: Piece) -> None:
         """The engine made something."""
@@ -124,7 +125,7 @@ class Slot:
         """Everything that is not stored yet.
 
         `found` is the stored length of a reply of which the database lost a flush: then the
-        growth replaces the whole.
+        growth replaces the whole, and what was made of the prompt is stored again, too.
         """
         offset = self.stored_end
         text = self.text[offset:]
@@ -133,13 +134,14 @@ class Slot:
             growth = Growth(
                 self.claim, found, self.text, tuple(self.ids), self.reasoning_end, whole=True
             )
-        elif text or self.stored_ids < len(self.ids):
-            ids = tuple(self.ids[self.stored_ids :])
-            growth = Growth(self.claim, offset, text, ids, self.reasoning_end)
+        elif text or self.stored_ids < len(self.ids) or self.ending is not None:
+            # With an end also when nothing grew: it holds only if no flush was lost before.
+            known, ids = self.stored_ids, tuple(self.ids[self.stored_ids :])
+            growth = Growth(self.claim, offset, text, ids, self.reasoning_end, known_ids=known)
         answers = 0 < self.reasoning_end < len(self.text) and offset <= self.reasoning_end
         return Batch(
             self.row,
-            self._preparation(),
+            self._preparation(again=found is not None),
             growth,
             self.ending,
             offset,
@@ -148,13 +150,13 @@ class Slot:
             staged=bool(text) and (not self.seen or answers),
         )
 
-    def _preparation(self) -> Preparation | None:
-        made = self.prepared
-        if made is None:
+    def _preparation(self, again: bool) -> Preparation | None:
+        made, row = self.prepared, self.row
+        if made is None and not (again and row.fingerprint):
             return None
-        return Preparation(
-            self.claim, made.prompt_ids, made.reply_ids, made.fingerprint, made.dropped_turns
-        )
+        prompt_ids = tuple(map(int, row.prompt_ids.split()))
+        reply_ids = made.reply_ids if made else ()
+        return Preparation(self.claim, prompt_ids, reply_ids, row.fingerprint, row.dropped_turns)
 
     def stored(self, batch: Batch) -> None:
         """A batch was written: remember what the row has now."""

@@ -61,6 +61,10 @@ class GenerationQuerySet(models.QuerySet["Generation"]):
         values = (queue.pk, queue.pk, queue.running_per_user, most)
         return list(self.model.objects.raw(sql, values))
 
+    def emptied(self) -> GenerationQuerySet:
+        """What is left of deleted conversations."""
+        return self.filter(conversation=None, turns__isnull=True)
+
     def claimed(self, claim: Claim) -> GenerationQuerySet:
         """The row of a claim, as long as the claim holds."""
         return self.running().filter(pk=claim.generation, attempt=claim.attempt)
@@ -110,6 +114,7 @@ class GenerationQuerySet(models.QuerySet["Generation"]):
                 reply_end = %s, reasoning_end = %s, strikes = CASE WHEN %s THEN 0 ELSE strikes END,
                 first_token_at = COALESCE(first_token_at, %s)
             WHERE id = %s AND attempt = %s AND state = 'running' AND reply_end = %s
+                AND token_count = COALESCE(%s, token_count)
         """
         end = len(growth.text) if growth.whole else growth.expected + len(growth.text)
         values: tuple[Any, ...] = (
@@ -123,6 +128,7 @@ class GenerationQuerySet(models.QuerySet["Generation"]):
             growth.claim.generation,
             growth.claim.attempt,
             growth.expected,
+            growth.known_ids,
         )
         return _changed(sql, *values)
 
@@ -168,6 +174,25 @@ class GenerationQuerySet(models.QuerySet["Generation"]):
             self.unfinished()
             .filter(pk=pk)
             .update(state="cancelled", reason=reason, detail=detail, ended_at=now, worker=None)
+        )
+
+    def empty(self, now: datetime) -> None:
+        """Stop these and forget every word of them; what counts for pace and turns stays.
+
+        The caller has locked them, and deletes their conversation.
+        """
+        self.unfinished().update(state="cancelled", reason="stopped", ended_at=now, worker=None)
+        self.update(
+            conversation=None,
+            parent=None,
+            prompt="",
+            prompt_ids="",
+            reply="",
+            reply_ids="",
+            reply_end=0,
+            reasoning_end=0,
+            parameters={},
+            detail={},
         )
 
     def hold(self, parent: int, now: datetime) -> list[Generation]:
