@@ -11,7 +11,7 @@ from django.db import transaction
 from chat import events, generation_queue
 from chat.admission import QueueRefusal
 from chat.database import web
-from chat.models import Generation, Queue, QueueChange
+from chat.models import Generation, Queue, QueueChange, Worker
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +72,35 @@ def _configure(
             Queue.objects.filter(pk=queue).update(**changes)
             _record(row, actor, "configure", "", before, after)
     row.refresh_from_db()
+    return row
+
+
+async def set_slots(worker: int, queue: int, actor: Actor, slots: int, seen: int) -> Worker:
+    """Let a worker run `slots` generations at once, up to its engine's capacity; live. What runs
+    beyond that ends first. Raises QueueRefusal: "worker_gone", "bad_value", "changed"."""
+    row = await web(_set_slots, worker, queue, actor, slots, seen)
+    log.info("worker %s: %s set slots to %d", row.name, actor.name or actor.user, slots)
+    await events.publish(events.queue_group(queue), events.queue_changed(queue))
+    return row
+
+
+def _set_slots(worker: int, queue: int, actor: Actor, slots: int, seen: int) -> Worker:
+    with transaction.atomic():
+        rows = Worker.objects.select_for_update(no_key=True).select_related(None)
+        row = rows.filter(pk=worker, queue=queue, state=Worker.State.READY).first()
+        if row is None:
+            raise QueueRefusal("worker_gone")
+        if type(slots) is not int or not 1 <= slots <= row.capacity:
+            raise QueueRefusal("bad_value", name="slots", most=row.capacity)
+        if row.slots != seen:
+            raise QueueRefusal("changed", name="slots", now=row.slots)
+        before, row.slots = row.slots, slots
+        if before != slots:
+            # All that it has: then it also uses what a larger engine brings.
+            row.wanted = slots if slots < row.capacity else None
+            row.save(update_fields=["slots", "wanted"])
+            was, now = {"slots": before}, {"slots": slots}
+            _record(Queue.objects.get(pk=queue), actor, "slots", row.name, was, now)
     return row
 
 

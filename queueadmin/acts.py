@@ -17,10 +17,16 @@ from chat.database import web
 from chat.models import Generation, QueueChange
 from chat.operators import Actor
 from queueadmin import words
-from queueadmin.frames import AnyInbound, Cancel, Done, Pause, Refused, Resume, Set
+from queueadmin.frames import AnyInbound, Cancel, Done, Pause, Refused, Resume, Set, Slots
 from queueadmin.identity import acts_of
 
-NEEDS: dict[type[AnyInbound], str] = {Set: "set", Pause: "pause", Resume: "pause", Cancel: "cancel"}
+NEEDS: dict[type[AnyInbound], str] = {
+    Set: "set",
+    Slots: "set",
+    Pause: "pause",
+    Resume: "pause",
+    Cancel: "cancel",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +54,8 @@ async def _carry_out(desk: Desk, act: AnyInbound) -> str:
     match act:
         case Set():
             return await _set(desk, act)
+        case Slots():
+            return await _set_slots(desk, act)
         case Cancel():
             return await _cancel(desk, act)
         case Pause() | Resume():
@@ -72,8 +80,20 @@ async def _set(desk: Desk, act: Set) -> str:
         return words.done_set(act.name, act.value)
 
 
+async def _set_slots(desk: Desk, act: Slots) -> str:
+    actor = Actor(desk.user)
+    try:
+        row = await operators.set_slots(act.worker, desk.queue, actor, act.value, act.seen)
+    except QueueRefusal as refusal:
+        if refusal.code == "changed":
+            refusal.detail["who"] = await web(_who_set, desk.queue, "slots")
+        raise
+    with translation.override(desk.language):
+        return words.done_slots(row.name, act.value)
+
+
 def _who_set(queue: int, name: str) -> str:
-    rows = QueueChange.objects.filter(queue=queue, act="configure", after__has_key=name)
+    rows = QueueChange.objects.filter(queue=queue, after__has_key=name)
     return rows.order_by("-id").values_list("actor_name", flat=True).first() or ""
 
 

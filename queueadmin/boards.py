@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 
+from chat.heartbeats import BEAT_SECONDS
 from chat.models import Worker
 from queueadmin import words
 from queueadmin.frames import (
@@ -26,6 +27,9 @@ from queueadmin.frames import (
 from queueadmin.snapshot import Snapshot
 
 V = TypeVar("V")
+
+USUAL_SECONDS = 2 * BEAT_SECONDS
+"""A heartbeat that is this old is nothing to speak of."""
 
 
 def board(seen: Snapshot, silences: Mapping[int, float], dead: set[int], now: float) -> Board:
@@ -124,11 +128,15 @@ def _hand(
         words=words.worker_state(row, gone),
         model=row.model,
         device=row.device,
+        host=row.host,
         slots=row.slots,
+        capacity=row.capacity,
         running=sum(1 for one in seen.running if one["worker_id"] == row.pk),
+        speed=round(row.speed, 1),
         # Whole mebibytes: finer figures would be sent, and read by nobody.
         memory=row.memory >> 20,
-        beat=round(now - silences.get(row.pk, 0.0)) if gone else 0.0,
+        quiet=int(silence) if (silence := silences.get(row.pk, 0.0)) > USUAL_SECONDS else 0,
+        beat=round(now - silence) if gone else 0.0,
     )
 
 

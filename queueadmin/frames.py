@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from chat.frames import Id, read
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Goes up with every change that an old page would not understand; such a page reloads itself."""
 
 Setting = Literal["limit", "size", "running_per_user", "waiting_per_user"]
@@ -34,6 +34,14 @@ class Set(Inbound, frozen=True):
     seen: int
 
 
+class Slots(Inbound, frozen=True):
+    """Let one worker run so many at once. `seen` is how many the operator saw."""
+
+    worker: Id
+    value: int
+    seen: int
+
+
 class Pause(Inbound, frozen=True):
     """Start nothing more; what runs goes on."""
 
@@ -48,7 +56,7 @@ class Cancel(Inbound, frozen=True):
     generation: Id
 
 
-AnyInbound = Set | Pause | Resume | Cancel
+AnyInbound = Set | Slots | Pause | Resume | Cancel
 
 
 class Outbound(Struct, frozen=True, tag_field="type", tag=str.lower, omit_defaults=True):
@@ -103,16 +111,24 @@ class Waiting(Struct, frozen=True):
 
 
 class Hand(Struct, frozen=True):
-    """A worker. `state` is the row's, or "dead" if its heartbeat stands still since `beat`."""
+    """A worker. `state` is the row's, or "dead" if its heartbeat stands still since `beat`.
+
+    `quiet` is for how many seconds its heartbeat has not moved, 0 if no longer than usual. It may
+    run `slots` at once, its engine could run `capacity`. `speed` is tokens a second.
+    """
 
     name: str
     state: str
     words: str
     model: str
     device: str
+    host: str
     slots: int
+    capacity: int
     running: int
+    speed: float
     memory: int
+    quiet: int
     beat: float
 
 

@@ -10,7 +10,6 @@ from django.utils.translation import ngettext
 
 from chat import words
 from chat.models import QueueChange, Worker
-from chat.operators import CHANGEABLE
 
 Subject = dict[str, Any]
 
@@ -22,6 +21,7 @@ def setting(name: str) -> str:
         "size": _("the size of the line"),
         "running_per_user": _("replies in progress per person"),
         "waiting_per_user": _("waiting messages per person"),
+        "slots": _("the number of slots"),
     }.get(name, name)
 
 
@@ -157,6 +157,12 @@ def recorded(change: QueueChange) -> str:
     """What somebody did, as the end of a sentence that begins with their name."""
     if change.act == "cancel":
         return _("stopped the reply of %(subject)s") % {"subject": change.subject}
+    if change.act == "slots":
+        return _("set the slots of %(worker)s from %(before)s to %(after)s") % {
+            "worker": change.subject,
+            "before": number(change.before.get("slots", 0)),
+            "after": number(change.after.get("slots", 0)),
+        }
     if change.act != "configure":
         return f"{change.act} {change.subject}".strip()
     said = []
@@ -180,6 +186,15 @@ def done_set(name: str, value: int) -> str:
     return _("Done: %(name)s is now %(value)s.") % {"name": setting(name), "value": number(value)}
 
 
+def done_slots(worker: str, slots: int) -> str:
+    """A worker got another number of slots."""
+    return ngettext(
+        "Done: %(worker)s runs at most %(slots)s reply at once.",
+        "Done: %(worker)s runs at most %(slots)s replies at once.",
+        slots,
+    ) % {"worker": worker, "slots": number(slots)}
+
+
 def refusal(code: str, detail: Subject) -> str:
     """Why an act was not carried out, and what to do instead."""
     name = setting(str(detail.get("name", "")))
@@ -188,7 +203,7 @@ def refusal(code: str, detail: Subject) -> str:
     if code == "bad_value":
         return _("Not changed: %(name)s must be a whole number from 1 to %(most)s.") % {
             "name": name,
-            "most": number(CHANGEABLE.get(str(detail.get("name")), 1)),
+            "most": number(int(detail.get("most", 1))),
         }
     if code == "changed":
         said = {"name": name, "now": number(detail["now"]), "who": detail.get("who", "")}
@@ -199,4 +214,5 @@ def refusal(code: str, detail: Subject) -> str:
         "not_permitted": _("You may watch this queue, but not do this."),
         "ended": _("This reply has already ended."),
         "not_found": _("This reply does not exist any more."),
+        "worker_gone": _("Not changed: this worker is not ready any more."),
     }.get(code, _("This could not be done."))

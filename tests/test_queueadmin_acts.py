@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from chat.database import web
-from chat.models import Queue, QueueChange, State
+from chat.models import Queue, QueueChange, State, Worker
 from tests.acts import Bench, fresh, say
 from tests.cast import Cast, person
 from tests.dashboards import Dashboard
@@ -138,3 +138,58 @@ async def test_a_reply_of_another_queue_cannot_be_stopped_here(bench: Bench, cas
         assert (await page.act("cancel", generation=row.pk))["code"] == "not_found"
         assert (await page.act("cancel", generation=10**9))["code"] == "not_found"
     assert (await fresh(row)).state == State.WAITING
+
+
+async def a_worker(bench: Bench, capacity: int = 32) -> int:
+    row = await bench.worker(slots=capacity)
+    await web(Worker.objects.filter(pk=row.pk).update, capacity=capacity)
+    return row.pk
+
+
+async def test_a_worker_s_slots_are_set_recorded_and_hold_at_the_next_claim(
+    bench: Bench, cast: Cast
+) -> None:
+    await bench.set(limit=10, running_per_user=10)
+    pk = await a_worker(bench)
+    rows = [await say(cast.alice) for _ in range(4)]
+    worker = await web(Worker.objects.get, pk=pk)
+    async with Dashboard(cast.operator) as page:
+        await page.until(lambda board: board["workers"][str(pk)]["capacity"] == 32)
+        answer = await page.act("slots", worker=pk, value=3, seen=32)
+        assert answer["type"] == "done" and "3" in answer["words"]
+        assert len(await bench.claim(worker)) == 3
+        assert (await page.act("slots", worker=pk, value=1, seen=3))["type"] == "done"
+        assert await bench.claim(worker) == []
+        assert [(await fresh(row)).state for row in rows].count(State.RUNNING) == 3
+        assert (await page.act("slots", worker=pk, value=32, seen=1))["type"] == "done"
+        assert len(await bench.claim(worker)) == 1
+    changes = [
+        (change.act, change.subject, change.before, change.after) for change in await trail()
+    ]
+    assert changes[0] == ("slots", "w1", {"slots": 32}, {"slots": 3})
+    assert len(changes) == 3
+    assert (await web(Worker.objects.get, pk=pk)).wanted is None, "all that its engine has"
+
+
+@pytest.mark.parametrize(
+    ("value", "seen", "code"),
+    [(0, 32, "bad_value"), (33, 32, "bad_value"), (-1, 32, "bad_value"), (4, 7, "changed")],
+)
+async def test_slots_beyond_the_engine_or_unseen_change_nothing(
+    bench: Bench, cast: Cast, value: int, seen: int, code: str
+) -> None:
+    pk = await a_worker(bench)
+    async with Dashboard(cast.operator) as page:
+        answer = await page.act("slots", worker=pk, value=value, seen=seen)
+    assert (answer["type"], answer["code"]) == ("refused", code)
+    row = await web(Worker.objects.get, pk=pk)
+    assert (row.slots, row.wanted) == (32, None) and not await trail()
+
+
+async def test_slots_of_no_worker_and_of_a_watcher_are_refused(bench: Bench, cast: Cast) -> None:
+    pk = await a_worker(bench)
+    async with Dashboard(cast.operator) as page:
+        assert (await page.act("slots", worker=pk + 1, value=2, seen=32))["code"] == "worker_gone"
+    async with Dashboard(cast.watcher) as page:
+        assert (await page.act("slots", worker=pk, value=2, seen=32))["code"] == "not_permitted"
+    assert not await trail()

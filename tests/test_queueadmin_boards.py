@@ -53,9 +53,13 @@ hands = st.builds(
     words=names,
     model=names,
     device=names,
+    host=names,
     slots=small,
+    capacity=small,
     running=small,
+    speed=st.just(1.5),
     memory=small,
+    quiet=small,
     beat=st.just(0.0),
 )
 boards = st.builds(

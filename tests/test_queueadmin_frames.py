@@ -11,14 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chat.frames import FrameError
-from queueadmin.frames import Cancel, Pause, Resume, Set, decode
+from queueadmin.frames import Cancel, Pause, Resume, Set, Slots, decode
 
 ID = "00000000-0000-4000-8000-000000000001"
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
 )
-FIELDS = ("type", "id", "name", "value", "seen", "generation")
+FIELDS = ("type", "id", "name", "value", "seen", "generation", "worker")
 
 
 @pytest.mark.parametrize(
@@ -26,6 +26,7 @@ FIELDS = ("type", "id", "name", "value", "seen", "generation")
     [
         ({"type": "pause"}, Pause(uuid.UUID(ID))),
         ({"type": "resume"}, Resume(uuid.UUID(ID))),
+        ({"type": "slots", "worker": 2, "value": 4, "seen": 8}, Slots(uuid.UUID(ID), 2, 4, 8)),
         ({"type": "cancel", "generation": 7}, Cancel(uuid.UUID(ID), 7)),
         (
             {"type": "set", "name": "limit", "value": 5, "seen": 4},

@@ -48,7 +48,7 @@ function draw() {
     drawing = false;
     const { board } = state;
     figures.show(board);
-    tables.show(board, may);
+    tables.show(board, may, acts);
     for (const setting of settings) setting.show(board.figures[setting.name], may.includes("set"));
     showPause(board.figures.paused);
     document.getElementById("read-only").hidden = may.length > 0;

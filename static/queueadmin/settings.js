@@ -1,12 +1,14 @@
-// A setting with its field and, for the limit, − and +. What the server holds wins, except while
-// somebody is typing.
+// A number that operators set, with its field and, for the limit, − and +. What the server holds
+// wins, except while somebody is typing.
 
 import { tell } from "./acts.js";
 import { number, words } from "./words.js";
 
 export class Setting {
-  constructor(form, acts) {
+  /** `frame` is the act without value and seen. */
+  constructor(form, acts, frame = { type: "set", name: form.dataset.setting }) {
     this.name = form.dataset.setting;
+    this.frame = frame;
     this.form = form;
     this.field = form.querySelector("input");
     this.acts = acts;
@@ -65,7 +67,7 @@ export class Setting {
     this.busy = true;
     while (this.wanted !== null && this.wanted !== this.stored) {
       const value = this.wanted;
-      const done = await this.acts.send({ type: "set", name: this.name, value, seen: this.stored });
+      const done = await this.acts.send({ ...this.frame, value, seen: this.stored });
       if (done) this.stored = value;
       if (!done || this.wanted === value) break;
     }

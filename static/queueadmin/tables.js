@@ -1,6 +1,7 @@
 // The tables of the dashboard: in progress, waiting, workers, and the latest changes.
 
 import { element, patch, say } from "./rows.js";
+import { Setting } from "./settings.js";
 import { duration, exactly, number, speed, timeOfDay, words } from "./words.js";
 
 const STATE_SIGNS = { ready: "●", loading: "◔", broken: "✕", dead: "✕" };
@@ -38,10 +39,11 @@ function stopButton(cell, id, row, may) {
 
 const runningRow = cells("c-user", "c-time wide", "c-time", "c-number", "c-number mid", "c-worker wide", "c-act");
 const waitingRow = cells("c-place", "c-user", "c-time wide", "c-time", "c-number mid", "c-act");
-const workerRow = cells("c-user", "c-state", "c-number", "c-number mid", "c-worker wide");
+const workerRow = cells("c-user", "c-state", "c-slots", "c-number mid", "c-number mid", "c-number wide", "c-worker wide");
+const slots = new WeakMap(); // a worker's row → its setting
 
 /** Everything that a frame may have changed. */
-export function show(board, may) {
+export function show(board, may, acts) {
   const { running, waiting, workers, trail } = board;
   const oldestFirst = Object.keys(running).sort((a, b) => running[a].claimed - running[b].claimed || a - b);
   patch(body("running"), oldestFirst, runningRow, (row, id) => fillRunning(row, id, board, may));
@@ -50,7 +52,7 @@ export function show(board, may) {
   patch(body("waiting"), board.order, waitingRow, (row, id) => {
     if (waiting[id]) fillWaiting(row, id, waiting[id], held.has(id) ? null : ++place, may);
   });
-  patch(body("workers"), Object.keys(workers), workerRow, (row, id) => fillWorker(row, workers[id]));
+  patch(body("workers"), Object.keys(workers), workerRow, (row, id) => fillWorker(row, id, workers[id], may.includes("set"), acts));
   const newestFirst = Object.keys(trail).sort((a, b) => b - a);
   patch(body("trail"), newestFirst, () => element("li"), (row, id) => fillChange(row, trail[id]));
   const counts = { running: oldestFirst.length, waiting: board.order.length };
@@ -86,16 +88,37 @@ function fillWaiting(row, id, one, place, may) {
   stopButton(act, id, one, may.includes("cancel"));
 }
 
-function fillWorker(row, one) {
-  const [name, state, slots, memory, model] = row.children;
+function fillWorker(row, id, one, may, acts) {
+  const [name, state, places, heart, pace, memory, model] = row.children;
   say(name, one.name);
+  name.title = one.host;
   row.dataset.state = one.state;
   if (one.state !== "dead") say(state, `${STATE_SIGNS[one.state] ?? ""} ${one.words}`);
   state.title = one.words;
-  say(slots, `${number(one.running)} / ${number(one.slots)}`);
+  fillSlots(row, places, id, one, may && one.state === "ready", acts);
+  if (one.state !== "dead") say(heart, one.quiet ? words("ago", { time: duration(one.quiet) }) : words("now"));
+  say(pace, one.speed ? speed(one.speed) : "–");
   say(memory, one.memory ? words("memory", { n: number(one.memory) }) : "–");
   say(model, [one.model.split("/").pop(), one.device].filter(Boolean).join(" · "));
   model.title = one.model;
+}
+
+// Used / slots of capacity: the slots are a field for those who may set them.
+function fillSlots(row, cell, id, one, may, acts) {
+  if (!slots.has(row)) {
+    const form = element("form", "slots");
+    const field = element("input");
+    Object.assign(field, { type: "number", min: 1, step: 1, required: true, autocomplete: "off" });
+    form.append(element("span"), field, element("span"));
+    cell.append(form);
+    slots.set(row, new Setting(form, acts, { type: "slots", worker: Number(id) }));
+  }
+  const [used, field, capacity] = cell.firstElementChild.children;
+  field.max = one.capacity;
+  field.setAttribute("aria-label", words("slotsOf", { name: one.name }));
+  say(used, `${number(one.running)} /`);
+  say(capacity, words("of", { n: number(one.capacity) }));
+  slots.get(row).show(one.slots, may);
 }
 
 function fillChange(row, one) {
@@ -124,7 +147,9 @@ export function tick(board, now) {
   for (const row of body("workers").children) {
     const one = board.workers[row.dataset.id];
     if (one?.state === "dead") {
-      say(row.children[1], `${STATE_SIGNS.dead} ${words("silent", { time: duration(now - one.beat) })}`);
+      const time = duration(now - one.beat);
+      say(row.children[1], `${STATE_SIGNS.dead} ${words("silent", { time })}`);
+      say(row.children[3], words("ago", { time }));
     }
   }
   for (const row of body("trail").children) {
