@@ -25,5 +25,7 @@ def engine_spec(model: str = "") -> EngineSpec:
             recite=settings.CHATSITE_ECHO_TEXT,
             reasoning=settings.CHATSITE_ECHO_REASONING,
             crash_word=settings.CHATSITE_ECHO_POISON,
+            hang_word=settings.CHATSITE_ECHO_HANG,
+            kill_word=settings.CHATSITE_ECHO_KILL,
         ),
     )

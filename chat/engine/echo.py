@@ -6,6 +6,7 @@ Token ids are the code points of the reply's characters, so any part of a reply 
 from __future__ import annotations
 
 import os
+import signal
 import time
 from dataclasses import dataclass
 
@@ -85,7 +86,7 @@ class EchoEngine:
 
     def _take(self, task: Task, asked: str, ids: tuple[int, ...]) -> _Running:
         reply = self._echo.reasoning + (self._echo.recite or asked)
-        words = (self._echo.crash_word, self._echo.hang_word)
+        words = (self._echo.crash_word, self._echo.hang_word, self._echo.kill_word)
         now = time.monotonic()
         running = _Running(
             reply=reply,
@@ -159,6 +160,8 @@ class EchoEngine:
         return Piece(key, ids, text, reasoning, not end and task.said < task.thought, end)
 
     def _suffer(self, word: str) -> None:
+        if word == self._echo.kill_word:
+            os.kill(os.getppid(), signal.SIGKILL)
         if word == self._echo.crash_word:
             os._exit(70)
         while True:

@@ -12,8 +12,8 @@ class EchoSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     `recite` is said instead of the prompt when it is not empty; `reasoning` is thought first.
     A prompt that contains `crash_word` ends the process, one that contains `hang_word` makes it
-    sleep for ever, each after `poison_after` tokens of its reply; both are for fault tests and
-    empty (off) by default.
+    sleep for ever, one that contains `kill_word` ends the worker with it, each after `poison_after`
+    tokens of its reply; they are for fault tests and empty (off) by default.
     """
 
     step_delay: float = 0.05
@@ -23,6 +23,7 @@ class EchoSpec(msgspec.Struct, frozen=True, kw_only=True):
     reasoning: str = ""
     crash_word: str = ""
     hang_word: str = ""
+    kill_word: str = ""
     poison_after: int = 0
 
 
