@@ -152,7 +152,9 @@ TEMPLATES = [
 ]
 
 DATABASES = {
-    "default": env.db_url("DATABASE_URL", f"sqlite:///{CHATSITE_VAR / 'chatsite.sqlite3'}")
+    "default": env.db_url_config(
+        env.str("DATABASE_URL", "") or f"sqlite:///{CHATSITE_VAR / 'chatsite.sqlite3'}"
+    )
 }
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # SQLite needs the write lock from a transaction's first statement on: a lock that is only asked
