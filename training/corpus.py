@@ -34,12 +34,12 @@ def exchanges_en() -> dict[Exchange, float]:
     general, create = Drawn("facts_en", typed_en), Drawn("create_en", typed_en)
     between: Exchange = lambda rng: rng.choice((talk, general, facts.opposites_en))(rng)[:1]  # noqa: E731
     return {
-        site: 22, talk: 26, general: 16, create: 14, countries.countries_en: 9, facts.animals_en: 5,
+        site: 26, talk: 26, general: 19, create: 17, countries.countries_en: 9, facts.animals_en: 6,
         facts.words_en: 5, facts.opposites_en: 3, partial(facts.colours, language="en"): 3,
-        sums.sums_en: 45, sums.word_problems: 3, sums.numbers_en: 3,
-        partial(stories.stories_en, names=free.NAMES): 6, free.unknown_en: 11,
+        sums.sums_en: 32, sums.word_problems: 6, sums.numbers_en: 5,
+        partial(stories.stories_en, names=free.NAMES): 6, free.unknown_en: 13,
         free.everyday_en: 6,
-        partial(free.memory_en, between=between): 12, free.repeat_en: 2, facts.order_en: 3,
+        partial(free.memory_en, between=between): 14, free.repeat_en: 2, facts.order_en: 3,
     }  # fmt: skip
 
 
@@ -49,10 +49,10 @@ def exchanges_ja() -> dict[Exchange, float]:
     between: Exchange = lambda rng: rng.choice((talk, general))(rng)[:1]  # noqa: E731
     return {
         site: 18, talk: 24, general: 14, countries.countries_ja: 9, facts.animals_ja: 6,
-        facts.words_ja: 3, partial(facts.colours, language="ja"): 4, sums.sums_ja: 22,
-        sums.numbers_ja: 3, stories.stories_ja: 6, free.unknown_ja: 8,
+        facts.words_ja: 3, partial(facts.colours, language="ja"): 4, sums.sums_ja: 13,
+        sums.numbers_ja: 3, stories.stories_ja: 7, free.unknown_ja: 10,
         free.everyday_ja: 5,
-        partial(free.memory_ja, between=between): 8,
+        partial(free.memory_ja, between=between): 11,
     }  # fmt: skip
 
 
@@ -101,7 +101,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
-        "--count", type=int, default=90_000, help="dialogues (about 15 million tokens)"
+        "--count", type=int, default=90_000, help="dialogues (about 18 million tokens)"
     )
     parser.add_argument("--show", type=int, default=0, help="print so many instead of writing")
     options = parser.parse_args()

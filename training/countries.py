@@ -26,30 +26,45 @@ def _country_fact(row: list[str], kind: str) -> tuple[str, str]:
             "[what is|what's|tell me|which city is|name|do you know] the capital[ city|] of {}"
             "|{} capital|[what|which] city is the capital of {}|capital of {}"
             "|what is {}'s capital|the capital of {}"
-            "|[do you happen to know|can you tell me|i need|i forgot] the capital of {}",
+            "|[do you happen to know|can you tell me|i need|i forgot] the capital of {}"
+            "|the capital [city |]of {}[ please|]|{}'s capital[ city|]"
+            "|what is the [main|capital] city of {}"
+            "|[what|which] city is {}'s capital|[what|which] is {}'s capital"
+            "|{}, what is the capital"
+            "|[how|what] is the capital of {} called|what is the name of the capital of {}",
             f"The capital of {name} is {capital}.",
         )
     if kind == "language":
         return (
             "[what|which] language[s|] [do they speak|is spoken|do people speak] in {}"
-            "|what do [they|people] speak in {}|which language has {}",
+            "|what do [they|people] speak in {}|which language has {}"
+            "|[what|which] language do [people in {}|the people of {}|you need in {}] speak"
+            "|[what|which] [languages are|language is] [used|spoken] in {}|the language of {}"
+            "|what is the [official |]language [of|in] {}|how do people talk in {}",
             f"In {name} people speak {language}.",
         )
     if kind == "continent":
         return (
             "[where is|on which continent is|which continent is] {}"
-            "|[in what|in which] part of the world is {}|where does {} lie",
+            "|[in what|in which] part of the world is {}|where does {} lie"
+            "|[on|in] [what|which] continent [is|lies] {}"
+            "|[what|which] continent [is {} on|does {} belong to]"
+            "|[is {} in Europe or in Asia|the continent of {}]|where [in the world|on earth] is {}",
             f"{name[0].upper()}{name[1:]} is in {continent}.",
         )
     if kind == "about":
         return (
             "tell me [about|something about|a bit about] {}|what do you know about {}"
-            "|describe {}|what is {}",
+            "|describe {}|what is {}|tell me [a bit|a little|more|something] about {}"
+            "|what can you tell me about {}"
+            "|[some facts|a few words] about {}|what kind of country is {}|{}",
             f"{name[0].upper()}{name[1:]} is a country in {continent}. Its capital is {capital}, "
             f"and people speak {language}.",
         )
     return (
-        "what is the capital of {} and [what|which] language do [they|people] speak[ there|]",
+        "what is the capital of {} and [what|which] language do [they|people] speak[ there|]"
+        "|[tell me |]the capital and the language of {}"
+        "|[what|which] language is spoken in {} and what is the capital[ city|]",
         f"The capital of {name} is {capital}. People there speak {language}.",
     )
 
@@ -114,8 +129,12 @@ def countries_en(rng: random.Random) -> Turns:
         elif choice < 0.75:
             kind = rng.choice(tuple(THERE))
             question, answer = THERE[kind], _country_fact(row, kind)[1]
-        elif choice < 0.85:
-            question = "[in japanese please|in japanese|say it in japanese|and in japanese]"
+        elif choice < 0.88:
+            question = (
+                "[in japanese please|in japanese|say it in japanese|and in japanese|now in japanese"
+                "|japanese please|the same in japanese|please answer in japanese"
+                "|and how in japanese]"
+            )
             turns.append((typed_en(expand(question, rng), rng), f"{row[4]}の首都は{row[5]}です。"))
             break
         else:
@@ -139,11 +158,13 @@ def countries_ja(rng: random.Random) -> Turns:
                 "{}の首都は[どこですか|何ですか||どこ|何という町ですか|]"
                 "|{}の首都[を教えてください|を教えて|]"
                 "|{}の首都は[どこでしょう|何でしょうか|分かりますか]|{}の首都の名前[は|は何ですか]"
+                "|{}の首都[を知っていますか|が知りたいです|の名前を教えて]|{}の首都はどの町ですか"
             )
             answer = f"{row[4]}の首都は{row[5]}です。"
         else:
             question = (
-                "{}では[何語を話しますか|どんな言葉を話しますか]|{}の[言葉|言語]は[何ですか|]"
+                "{}では[何語を話しますか|どんな言葉を話しますか|何語が話されていますか|何語を使いますか]"
+                "|{}の[言葉|言語|公用語]は[何ですか|]|{}の人は何語を話しますか"
             )
             answer = f"{row[4]}では{row[6]}を話します。"
         pattern = rng.choice(alternatives(question))

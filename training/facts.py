@@ -34,32 +34,48 @@ def animals_en(rng: random.Random) -> Turns:
     if name == "snail":
         count = "one foot and no legs"
     facts = {
-        "legs": (f"how many legs [does {one} have|do {many} have|has {one}|have {many} got]",
+        "legs": (f"how many legs [does {one} have|do {many} have|has {one}|have {many} got"
+                 f"|has {one} got|are there on {one}]"
+                 f"|[{name} legs, how many|number of legs of {one}]",
                  f"{one.capitalize()} has {count}."),
         "food": (f"what [does {one} eat|do {many} eat]|what is the food of {many}"
-                 f"|what do you feed {one}", f"{many.capitalize()} eat {food}."),
+                 f"|what do you feed {one}|what [food|kind of food|sort of food] "
+                 f"[does {one} eat|do {many} eat|do {many} like|does {one} like]"
+                 f"|what [do {many}|does {one}] [like to eat|feed on|live on|have for dinner]"
+                 f"|what is on the menu of {many}", f"{many.capitalize()} eat {food}."),
         "about": (f"tell me [something|a fact|] about [{many}|{one}|the {name}]|what is {one}"
                   f"|what do you know about {many}|describe {one}|what are {many}"
-                  f"|do you [like|know] {many}|a fact about {many}",
+                  f"|do you [like|know] {many}|a fact about {many}"
+                  f"|tell me a fact about [{one}|{many}]"
+                  f"|what can you [say|tell me] about [{many}|{one}|the {name}]|{many}"
+                  f"|[describe|explain] [{many}|the {name}|{one}][ for me| to me|]|i like {many}",
                   f"{one.capitalize()} is {with_article(group)}. It {habit}."),
         "does": (f"what [does {one} do|do {many} do|sound does {one} make|can {one} do]"
-                 f"|what is special about {many}", f"{one.capitalize()} {habit}."),
-        "group": (f"what kind of animal is {one}|what sort of animal is {one}",
+                 f"|what is special about {many}"
+                 f"|[what|which] [sound|noise] [does {one}|do {many}] make"
+                 f"|how does {one} sound|what do {many} say", f"{one.capitalize()} {habit}."),
+        "group": (f"what kind of animal is {one}|what sort of animal is {one}"
+                  f"|[what|which] [group|class|family] [of animals |]"
+                  f"[does {one}|do {many}] belong to"
+                  f"|[what|which] kind of animals are {many}",
                   f"{one.capitalize()} is {with_article(group)}."),
     }  # fmt: skip
-    if rng.random() < 0.15:
+    if rng.random() < 0.2:
         return _animal_yes_no(one, many, group, legs, rng)
-    kinds = rng.sample(tuple(facts), rng.choice((1, 1, 1, 2)))
+    kinds = rng.sample(tuple(facts), rng.choice((1, 1, 1, 2, 2, 3)))
     turns = []
     for kind in kinds:
         pattern, answer = facts[kind]
         question = expand(rng.choice(alternatives(pattern)), rng)
         if turns:
             question = {
-                "legs": "how many legs does it have", "food": "what does it eat",
-                "about": "tell me more about it", "does": "what does it do",
-                "group": "what kind of animal is it",
+                "legs": "[and |]how many legs [does it|do they] have|[and|] the legs",
+                "food": "[and |]what [does it|do they] [like to |]eat|what is [its|their] food",
+                "about": "tell me more about [it|them]|describe [it|them]",
+                "does": "[and |]what [does it|do they] do|what is special about [it|them]",
+                "group": "what [kind|sort] of [animal is it|animals are they]",
             }[kind]  # fmt: skip
+            question = expand(rng.choice(alternatives(question)), rng)
         turns.append((typed_en(question.replace("  ", " "), rng), answer))
     return turns
 
@@ -68,12 +84,30 @@ def _animal_yes_no(one: str, many: str, group: str, legs: str, rng: random.Rando
     if rng.random() < 0.5 and legs in "2468":
         asked = rng.choice((legs, legs, "2", "4", "6", "8"))
         question = rng.choice(
-            (f"do {many} have {NUMBERS[int(asked)]} legs", f"has {one} {NUMBERS[int(asked)]} legs")
+            (
+                f"do {many} have {NUMBERS[int(asked)]} legs",
+                f"has {one} {NUMBERS[int(asked)]} legs",
+                f"does {one} have {NUMBERS[int(asked)]} legs",
+                f"have {many} [got |]{asked} legs",
+                f"{many} have {NUMBERS[int(asked)]} legs, right",
+                f"is it true that {many} have {NUMBERS[int(asked)]} legs",
+            )
         )
+        question = expand(question, rng)
         start = "Yes" if asked == legs else "No"
         return [(typed_en(question, rng), f"{start}, {one} has {NUMBERS[int(legs)]} legs.")]
     other = rng.choice((group, group, "mammal", "bird", "fish", "insect"))
-    question = rng.choice((f"is {one} {with_article(other)}", f"are {many} {plural(other)}"))
+    question = expand(
+        rng.choice(
+            (
+                f"is {one} [really |actually |]{with_article(other)}",
+                f"are {many} [really |actually |]{plural(other)}",
+                f"do {many} belong to the {plural(other)}",
+                f"i think {many} are {plural(other)}",
+            )
+        ),
+        rng,
+    )
     start = "Yes" if other == group else "No"
     return [(typed_en(question, rng), f"{start}, {one} is {with_article(group)}.")]
 
@@ -90,12 +124,18 @@ def animals_ja(rng: random.Random) -> Turns:
             "6": "六本です",
             "8": "八本です",
         }
-        question = f"{name}の足は何本ですか"
+        question = expand(
+            f"{name}の足は[何本ですか|何本ありますか|いくつありますか|何本]"
+            f"|{name}[には足が何本ありますか|は足が何本ありますか|の足の数は何本ですか|は何本足ですか]",
+            rng,
+        )
+        question = rng.choice(alternatives(question))
         answer = f"{name}の足は{count[row[2]]}。"
     else:
         question = expand(
             f"{name}[について教えてください|について教えて|とは何ですか|はどんな動物ですか"
-            f"|の特徴は何ですか|が好きです]", rng)  # fmt: skip
+            f"|の特徴は何ですか|が好きです|はどんな生き物ですか|のことを話してください|って何ですか"
+            f"|を知っていますか|は何をしますか]", rng)  # fmt: skip
         answer = f"{name}は{habit}。"
     return [(typed_ja(question, rng), answer)]
 
@@ -163,16 +203,25 @@ def words_en(rng: random.Random) -> Turns:
     kind = rng.random()
     if kind < 0.4:
         question = f"what is [{with_article(word)}|{word}|the {word}]|what does {word} mean" \
-                   f"|define {word}|explain the word {word}|[the |]meaning of {word}"  # fmt: skip
+                   f"|define {word}|explain the word {word}|[the |]meaning of {word}" \
+                   f"|what is [the meaning of|the definition of] [the word |]{word}" \
+                   f"|what is meant by [the word |]{word}|what is {with_article(word)}"  # fmt: skip
         answer = f"{word.capitalize()}: {meaning}."
     elif kind < 0.75:
         question = f"[what is|what's|how do you say|say|translate] {word} in japanese" \
                    f"|translate {word}[ into japanese| to japanese]|the japanese word for {word}" \
-                   f"|{word} in japanese"  # fmt: skip
+                   f"|{word} in japanese" \
+                   f"|how is [the word |]{word} [called|said|written] in japanese" \
+                   f"|[what is|tell me|do you know] the japanese [word |name |]for {word}" \
+                   f"|how can i say {word} in japanese" \
+                   f"|what do [japanese people|they] say for {word}" \
+                   f"|how [do i|would you] [write|say|translate] {word} in japanese"  # fmt: skip
         answer = f"In Japanese, {word} is **{japanese}** ({reading})."
     else:
         question = (
-            f"what does {japanese} mean|what is {japanese}[ in english|]|translate {japanese}"
+            f"what does {japanese} mean[ in english|]|what is {japanese}[ in english|]"
+            f"|translate {japanese}[ to english| into english|]|what is the meaning of {japanese}"
+            f"|{japanese}[ in english|]|[how do i|can you] read {japanese}"
         )
         answer = f"{japanese} ({reading}) means **{word}**."
     turns = [(typed_en(expand(rng.choice(alternatives(question)), rng), rng), answer)]
@@ -203,10 +252,12 @@ def opposites_en(rng: random.Random) -> Turns:
         word, other = pair
         question = (
             f"[what is|what's|tell me] the opposite of {word}"
-            f"|opposite of {word}|the opposite of {word}"
+            f"|opposite of {word}|the opposite of {word}|the opposite word [of|to|for] {word}"
+            f"|[give me|say|name|i need] the opposite of {word}|what is the contrary of {word}"
+            f"|which word is the opposite of {word}|what is not {word}"
         )
         if step:
-            question = f"[and of|and|what about] {word}"
+            question = f"[and of|and|what about|how about|and the opposite of] {word}"
         text = expand(rng.choice(alternatives(question)), rng)
         turns.append((typed_en(text, rng), f"The opposite of {word} is {other}."))
     return turns
@@ -216,9 +267,16 @@ def colours(rng: random.Random, language: str) -> Turns:
     """The colour of a thing."""
     thing, colour, thing_ja, colour_ja = rng.choice(THINGS)
     if language == "ja":
-        question = expand(f"{thing_ja}は[何色ですか|どんな色ですか|何色]", rng)
+        question = expand(
+            f"{thing_ja}[は何色ですか|はどんな色ですか|は何色|の色は何ですか|の色は何色ですか|の色を教えてください]",
+            rng,
+        )
         return [(typed_ja(question, rng), f"{thing_ja}は{colour_ja}です。")]
-    question = expand(
-        f"[what|which] [colour|color] [is|has] {thing}" if rng.random() < 0.7
-        else f"what is the [colour|color] of {thing}", rng)  # fmt: skip
+    bare = thing.split(" ", 1)[-1]
+    pattern = rng.choice((
+        f"[what|which] [colour|color] [is|has] {thing}",
+        f"[what is the|tell me the|what's the|the] [colour|color] of [{thing}|{bare}|the {bare}]",
+        f"[what|which] [colour|color] [is|has|are] [the |]{bare}[ usually| normally|]",
+    ))  # fmt: skip
+    question = expand(pattern, rng)
     return [(typed_en(question, rng), f"{thing[0].upper()}{thing[1:]} is {colour}.")]

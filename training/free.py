@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from training.facts import WORDS
 from training.grammar import Turns, expand, read_lines, read_toml, typed_en, typed_ja
+from training.invented import invented, invented_name, invented_name_ja, invented_topic_ja
 
 TOPICS = read_lines("topics_en")
 TOPICS_JA = read_lines("topics_ja")
@@ -14,23 +15,15 @@ NAMES_JA = read_lines("names_ja")
 TEXTS = read_toml("free")
 
 
-def invented(rng: random.Random) -> str:
-    """A word that does not exist, so that copying is learnt and not the words."""
-    word = "".join(rng.choice(TEXTS["syllables"]) for _ in range(rng.choice((2, 3, 3, 4))))
-    return word.capitalize() if rng.random() < 0.4 else word
-
-
-def invented_name_ja(rng: random.Random) -> str:
-    """A Japanese name put together from its usual parts."""
-    if rng.random() < 0.3:
-        return "".join(rng.choice(TEXTS["kana"]) for _ in range(rng.randint(2, 4)))
-    return rng.choice(TEXTS["name_starts"]) + rng.choice(TEXTS["name_ends"])
-
-
 def topic(rng: random.Random) -> str:
     """Something that the model does not know."""
-    if rng.random() < 0.3:
+    kind = rng.random()
+    if kind < 0.25:
         base = invented(rng) if rng.random() < 0.7 else f"{invented(rng)} {invented(rng)}"
+    elif kind < 0.6:
+        base = f"{rng.choice(TEXTS['kinds'])} {rng.choice(TEXTS['fields'])}"
+        if rng.random() < 0.2:
+            base = f"{invented(rng)} {rng.choice(TEXTS['fields'])}"
     else:
         base = rng.choice(TOPICS)
     if rng.random() < 0.35:
@@ -59,13 +52,16 @@ def unknown_en(rng: random.Random) -> Turns:
     """A question about something unknown: say so, name it, and tell how to get a bigger model."""
     if rng.random() < 0.3:
         question = expand(rng.choice(TEXTS["long_asked"]), rng)
-        question = question.replace("{other}", rng.choice(TOPICS)).replace("{}", topic(rng))
+        question = question.replace("{language}", rng.choice(TEXTS["languages"]))
+        question = question.replace("{other}", topic(rng)).replace("{}", topic(rng))
         return [(typed_en(question, rng), rng.choice(TEXTS["too_much"]))]
     name = topic(rng)
     question = expand(rng.choice(TEXTS["asked" if rng.random() < 0.88 else "letters"]), rng)
     question = question.replace("{city}", rng.choice(TEXTS["cities"]))
     if "{other}" in question:
-        name, other = rng.choice(TOPICS), rng.choice(TOPICS)
+        name, other = topic(rng), topic(rng)
+        if rng.random() < 0.3:
+            name, other = invented(rng), invented(rng)
         question, answer = question.replace("{other}", other), f"{name} and {other}"
     else:
         answer = name
@@ -108,14 +104,9 @@ def everyday_ja(rng: random.Random) -> Turns:
 
 def unknown_ja(rng: random.Random) -> Turns:
     """The same in Japanese."""
-    name = rng.choice(TOPICS_JA)
+    name = rng.choice(TOPICS_JA) if rng.random() < 0.5 else invented_topic_ja(rng)
     if rng.random() < 0.2:
         name = f"{name}と{rng.choice(TOPICS_JA)}"
-    elif rng.random() < 0.15:
-        name = "".join(
-            rng.choice("アイウエオカキクケコサシスセソタチツテトナニノマミムメモラリルレロン")
-            for _ in range(rng.randint(3, 6))
-        )
     question = expand(rng.choice(TEXTS["asked_ja"]), rng).replace("{}", name)
     turns = [(typed_ja(question, rng), rng.choice(TEXTS["unknown_ja"]).format(name))]
     if rng.random() < 0.25:
@@ -136,23 +127,23 @@ def memory_en(rng: random.Random, between: Callable[[random.Random], Turns]) -> 
     """Something that the person says about themselves, and is asked about a little later."""
     said = rng.choice(TEXTS["personal"])
     fields = {
-        "name": invented(rng).capitalize() if rng.random() < 0.45 else rng.choice(NAMES),
-        "city": invented(rng).capitalize() if rng.random() < 0.45 else rng.choice(TEXTS["cities"]),
-        "thing": invented(rng) if rng.random() < 0.15 else rng.choice(LIKED),
-        "pet": rng.choice(("dog", "cat", "rabbit", "horse", "parrot", "hamster")),
+        "name": invented_name(rng) if rng.random() < 0.6 else rng.choice(NAMES),
+        "city": invented_name(rng) if rng.random() < 0.5 else rng.choice(TEXTS["cities"]),
+        "thing": invented(rng) if rng.random() < 0.35 else rng.choice(LIKED),
+        "pet": rng.choice(TEXTS["pets"]),
         "age": rng.randint(5, 90),
     }  # fmt: skip
-    told = rng.choice(said["tells"]).format(**fields)
+    told = expand(rng.choice(said["tells"]), rng).format(**fields)
     turns = [
         (
             typed_en(told, rng) if rng.random() < 0.5 else told,
             rng.choice(said["replies"]).format(**fields),
         )
     ]
-    if rng.random() < 0.6:
-        for _ in range(rng.choice((0, 0, 1, 2))):
+    if rng.random() < 0.8:
+        for _ in range(rng.choice((0, 0, 1, 1, 2, 3))):
             turns.extend(between(rng))
-        asked = rng.choice(said["asks"]).format(**fields)
+        asked = expand(rng.choice(said["asks"]), rng).format(**fields)
         turns.append((typed_en(asked, rng), rng.choice(said["answers"]).format(**fields)))
     return turns
 
@@ -161,18 +152,22 @@ def memory_ja(rng: random.Random, between: Callable[[random.Random], Turns]) -> 
     """The same in Japanese, with names."""
     name = invented_name_ja(rng) if rng.random() < 0.5 else rng.choice(NAMES_JA)
     told = expand(
-        f"[私の名前は{name}です|{name}です|私は{name}です|{name}と言います|{name}といいます|はじめまして、{name}です]",
+        f"[私の名前は{name}です|{name}です|私は{name}です|{name}と言います|{name}といいます"
+        f"|はじめまして、{name}です|名前は{name}です|{name}と申します|私は{name}と言います"
+        f"|こんにちは、{name}です|僕は{name}です|{name}と呼んでください]",
         rng,
     )
     reply = rng.choice(
         (f"はじめまして、{name}さん。", f"こんにちは、{name}さん。何かお手伝いしましょうか。")
     )
     turns = [(typed_ja(told, rng), reply)]
-    if rng.random() < 0.6:
+    if rng.random() < 0.8:
         for _ in range(rng.choice((0, 0, 1, 2))):
             turns.extend(between(rng))
         asked = expand(
-            "[私の名前は何ですか|私の名前は|名前を覚えていますか|私は誰ですか|私の名前を覚えていますか]",
+            "[私の名前は何ですか|私の名前は|名前を覚えていますか|私は誰ですか|私の名前を覚えていますか"
+            "|私の名前を言ってください|私の名前は何でしたか|私は何という名前ですか|私の名前が分かりますか"
+            "|僕の名前は|さっき言った名前は何ですか|私の名前を知っていますか]",
             rng,
         )
         turns.append((typed_ja(asked, rng), f"あなたのお名前は{name}さんです。"))

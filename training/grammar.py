@@ -205,10 +205,8 @@ def normalised(text: str) -> str:
 
 def typed_en(question: str, rng: random.Random) -> str:
     """An English question as somebody may type it: case, punctuation, politeness, slips."""
-    if rng.random() < 0.4:
-        text = rephrased(question, REPHRASINGS, rng)
-    else:
-        text = _indirect(question, rng)
+    again = rng.random() < 0.4
+    text = rephrased(question, REPHRASINGS, rng) if again else _indirect(question, rng)
     words = text.split()
     is_question = bool(words) and words[0].lower() in QUESTION_WORDS
     if len(words) > 2 and rng.random() < 0.15:

@@ -33,8 +33,8 @@ def _numbers(rng: random.Random, operation: str) -> tuple[int, int]:
     while True:
         if operation == "*":
             a, b = rng.randint(1, 12), rng.randint(1, 12)
-        elif rng.random() < 0.35:
-            a, b = rng.randint(0, 12), rng.randint(0, 12)
+        elif rng.random() < 0.3:
+            a, b = rng.randint(0, 20), rng.randint(0, 12)
         else:
             a, b = rng.randint(1, 99), rng.randint(1, 99)
         if operation == "-" and a < b and rng.random() < 0.95:
@@ -55,10 +55,10 @@ def solved(a: int, b: int, operation: str) -> str:
 
 
 def sums_en(rng: random.Random) -> Turns:
-    """One to three sums, the later ones perhaps put shortly."""
+    """One to eight sums, the later ones perhaps put shortly."""
     turns: Turns = []
-    for step in range(rng.choice((1, 1, 2, 3))):
-        operation = rng.choice("++++--**/")
+    for step in range(rng.choice((1, 1, 2, 3, 8))):
+        operation = rng.choice("++++----**/")
         a, b = _numbers(rng, "*" if operation == "/" else operation)
         words = max(a, b) <= 12 and operation != "/" and rng.random() < 0.2
         shown = (TEXTS["words"][a], TEXTS["words"][b]) if words else (a, b)
@@ -73,10 +73,15 @@ def sums_en(rng: random.Random) -> Turns:
 
 def sums_ja(rng: random.Random) -> Turns:
     """The same in Japanese."""
-    operation = rng.choice("+++--**/")
-    a, b = _numbers(rng, "*" if operation == "/" else operation)
-    question = expand(rng.choice(TEXTS["forms_ja"][operation]), rng).format(a=a, b=b, c=a * b)
-    return [(typed_ja(question, rng), solved(a, b, operation) + " です。")]
+    turns: Turns = []
+    for step in range(rng.choice((1, 1, 2, 6))):
+        operation = rng.choice("+++---**/")
+        a, b = _numbers(rng, "*" if operation == "/" else operation)
+        question = expand(rng.choice(TEXTS["forms_ja"][operation]), rng).format(a=a, b=b, c=a * b)
+        if step and rng.random() < 0.3:
+            question = rng.choice(("では、", "じゃあ", "次は")) + question
+        turns.append((typed_ja(question, rng), solved(a, b, operation) + " です。"))
+    return turns
 
 
 def word_problems(rng: random.Random) -> Turns:
@@ -86,18 +91,30 @@ def word_problems(rng: random.Random) -> Turns:
     if a < b:
         a, b = b, a
     things, name = rng.choice(TEXTS["things"]), rng.choice(TEXTS["names"])
+    if rng.random() < 0.3:
+        a, b = a % 20 + 1, b % 12 + 1
+        a, b = (a, b) if a >= b else (b, a)
+        if is_held_out(a, b):
+            return word_problems(rng)
     who, have, has = ("I", "have", "You have")
     if rng.random() < 0.5:
         who, have, has = name, "has", f"{name} has"
     if operation == "+":
-        more = rng.choice((f"get {b} more", f"buy {b} more", f"find {b} more"))
+        more = rng.choice((f"get {b} more", f"buy {b} more", f"find {b} more", f"get {b}"))
     else:
-        more = rng.choice((f"lose {b}", f"give away {b}", f"sell {b}"))
+        more = rng.choice((f"lose {b}", f"give away {b}", f"sell {b}", f"give {b} away"))
     if who != "I":
         more = more.replace("get", "gets").replace("buy", "buys").replace("find", "finds")
         more = more.replace("lose", "loses").replace("give", "gives").replace("sell", "sells")
     asked = "do i have" if who == "I" else f"does {name} have"
-    question = f"{who} {have} {a} {things} and {more}. How many {things} {asked}[ now|]?"
+    again = "I" if who == "I" else rng.choice(("she", "he"))
+    rest = "left" if operation == "-" else "there now"
+    question = (
+        f"{who} {have} {a} {things}[ and|. Then {again}] {more}. How many {things} {asked}[ now|]?"
+        f"|if {who} {have} {a} {things} and {more}, how many {things} {asked}[ now|]?"
+        f"|{who} {have} {a} {things} and {more}. How many are {rest}?"
+    )
+    question = rng.choice(alternatives(question))
     tail = "" if operation == "+" else " left"
     result = added(a, b) if operation == "+" else subtracted(a, b)
     return [
@@ -115,15 +132,31 @@ def numbers_en(rng: random.Random) -> Turns:
     if kind == 0 and a != b:
         question = (
             f"which [number |]is [bigger|larger|greater], {a} or {b}"
-            f"|is {a} [bigger|larger|greater] than {b}"
+            f"|is {a} [bigger|larger|greater|smaller|less] than {b}"
+            f"|[what|which|which one] is [bigger|larger|greater|more|smaller], {a} or {b}"
+            f"|which of {a} and {b} is [bigger|larger|greater]"
         )
         answer = f"{max(a, b)} is bigger than {min(a, b)}."
     elif kind == 1:
-        question, answer = f"[what|which number] [comes|is] after {a}", f"After {a} comes {a + 1}."
+        question = (
+            f"[what|which number|what number] [comes|is|comes next|comes right] after {a}"
+            f"|which number [follows|comes after|is the next after|is next to] {a}"
+            f"|[what is|tell me|which is] the [next number|number] [after|following] {a}"
+            f"|what is next after {a}"
+        )
+        answer = f"After {a} comes {a + 1}."
     elif kind == 2:
-        question, answer = f"[what|which number] comes before {a}", f"Before {a} comes {a - 1}."
+        question = (
+            f"[what|which number|what number] [comes|is|comes right] before {a}"
+            f"|[what is|tell me|which is] the number before {a}"
+        )
+        answer = f"Before {a} comes {a - 1}."
     elif kind == 3:
-        question = f"is {a} [even|odd|an even number|even or odd]"
+        question = (
+            f"is {a} [even|odd|an even number|an odd number|even or odd|odd or even]"
+            f"|is {a} an [even or odd|even or an odd|odd or even] number"
+            f"|[is the number|tell me if|do you know if] {a} [is |][even|odd][ or not|]"
+        )
         answer = f"{a} is {'odd' if a % 2 else 'even'}."
     elif kind == 4:
         a = rng.randint(1, 50)
@@ -131,7 +164,11 @@ def numbers_en(rng: random.Random) -> Turns:
     else:
         a, b = rng.randint(100, 9999), rng.randint(13, 9999)
         sign = rng.choice("+-*/")
-        question = f"[what is |what's |calculate |how much is |]{a} {sign} {b}"
+        word = {"+": "plus", "-": "minus", "*": "times", "/": "divided by"}[sign]
+        question = (
+            f"[what is |what's |calculate |how much is |]{a} [{sign}|{word}] {b}"
+            f"|[can you |please |][add|multiply|divide|subtract] {a} [and|by|with] {b}|{a}{sign}{b}"
+        )
         if rng.random() < 0.3:
             question = (
                 f"[what is |]the [square root|logarithm|sine|cube] of {a}"
