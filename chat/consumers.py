@@ -1,18 +1,19 @@
-"""The browser's end: one WebSocket for each tab.
+"""The browser's end: one WebSocket for each tab; docs/protocol.md tells what goes over the wire.
 
-Listens first, then looks: joins the conversation's group, then sends snapshots; deltas that fit
-follow. Reconnecting is connecting. docs/protocol.md describes what goes over the wire.
+Listens first, then looks: joins the conversation's group, then sends snapshots.
 """
 
 from __future__ import annotations
 
 import logging
+import uuid
 from collections.abc import Awaitable
 from typing import Any
 
 from channels.generic.websocket import AsyncWebsocketConsumer
-from django.conf import settings
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import Error as DatabaseError
+from django.db.models import QuerySet
 from django.utils import translation
 
 from chat import conversations, events, frames, generation_queue, words
@@ -21,10 +22,10 @@ from chat.caps import FrameRate, OpenSockets
 from chat.database import web
 from chat.history import path
 from chat.identity import user_of_session
+from chat.identity_watch import identity_watch
 from chat.languages import language_of
 from chat.models import Conversation, Generation
 from chat.pulse import pulse
-from chat.ranking import Ranking
 from chat.tab import Tab
 from chat.transitions import GenerationQuerySet
 from chatsite.addresses import socket_address
@@ -32,6 +33,10 @@ from chatsite.addresses import socket_address
 log = logging.getLogger(__name__)
 
 SIGNED_OUT, TOO_MANY_SOCKETS, TOO_MANY_FRAMES, UNAVAILABLE = 4001, 4002, 4004, 4005
+
+WORTH_BYTES = 16 * 1024
+"""An acknowledgement of so much does not count as a frame: the more it is sent, the more often the
+page has to acknowledge."""
 
 
 class ChatConsumer(AsyncWebsocketConsumer):
@@ -59,7 +64,7 @@ class ChatConsumer(AsyncWebsocketConsumer):
         # Without the thread hop that Channels makes before every handler to close connections:
         # database work happens on threads of our own, which close theirs.
         handler = _HANDLERS.get(message["type"])
-        if handler is None:
+        if handler is None or (self._dismissed and message["type"] in _EVENTS):
             return
         try:
             await getattr(self, handler)(message)
@@ -79,22 +84,25 @@ class ChatConsumer(AsyncWebsocketConsumer):
             await self._dismiss(SIGNED_OUT)
             return
         self.user = user.pk
-        most = {
-            f"user {self.user}": settings.CHATSITE_SOCKETS_PER_USER,
-            f"address {socket_address(self.scope)}": settings.CHATSITE_SOCKETS_PER_ADDRESS,
-        }
-        if not self._sockets.enter(most):
+        self.tab = Tab(self.user, language_of(self.scope), self.send, self._dismiss)
+        try:
+            self._sockets.enter(self.user, str(socket_address(self.scope)))
+        except frames.FrameError as error:
+            await self._refuse_frame(error)
             await self._dismiss(TOO_MANY_SOCKETS)
             return
-        self.tab = Tab(self.user, language_of(self.scope), self._send_text)
         await self._join(events.user_group(self.user))
+        await self.identified(await web(user_of_session, self.session))
+        if self._dismissed:
+            return
         guest = await web(lambda: hasattr(user, "guest"))
         unfinished = await web(list, self._mine().unfinished().order_by("id"))
         busy = tuple(dict.fromkeys(str(row.conversation_id) for row in unfinished))
         await self.tab.send(frames.Hello(frames.PROTOCOL, user.get_username(), guest, busy))
         for row in unfinished:
             await self.tab.list_turn(row)
-        pulse.join(self)
+        pulse.join(self.tab)
+        identity_watch.join(self)
 
     async def _dismiss(self, code: int) -> None:
         """Close; frames that are on their way by then count for nothing."""
@@ -102,7 +110,9 @@ class ChatConsumer(AsyncWebsocketConsumer):
         await self.close(code)
 
     async def _leave(self) -> None:
-        pulse.leave(self)
+        if self.user:
+            pulse.leave(self.tab)
+        identity_watch.leave(self)
         self._sockets.leave()
         for group in list(self._groups):
             await self._part(group)
@@ -115,33 +125,28 @@ class ChatConsumer(AsyncWebsocketConsumer):
         self._groups.discard(group)
         await self.channel_layer.group_discard(group, self.channel_name)
 
-    async def _send_text(self, text: str) -> None:
-        await self.send(text_data=text)
-
     # -- frames from the browser --------------------------------------------------------------
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         if self._dismissed:
             return
-        count, most = self._rate.count(), settings.CHATSITE_FRAMES_PER_MINUTE
-        if count > 2 * most:
-            await self._dismiss(TOO_MANY_FRAMES)
-            return
         with translation.override(self.tab.language):
             try:
-                if count > most:
-                    raise frames.FrameError("too_many_frames")
+                self._rate.count()
                 await self._handle(frames.decode(text_data, bytes_data))
             except frames.FrameError as error:
-                await self._refuse_frame(error)
+                if self._rate.flooded():
+                    await self._dismiss(TOO_MANY_FRAMES)
+                else:
+                    await self._refuse_frame(error)
 
     async def _refuse_frame(self, error: frames.FrameError) -> None:
         with translation.override(self.tab.language):
-            said = words.frame_error(error.code)
+            said = words.frame_error(error.code, error.most, error.retry)
         if error.about:
-            await self.tab.send(frames.Refused(error.about, error.code, said))
+            await self.tab.send(frames.Refused(error.about, error.code, said, error.retry))
         else:
-            await self.tab.send(frames.Error(error.code, said))
+            await self.tab.send(frames.Error(error.code, said, retry=error.retry))
 
     async def _handle(self, frame: frames.AnyInbound) -> None:
         match frame:
@@ -151,10 +156,11 @@ class ChatConsumer(AsyncWebsocketConsumer):
                 await self._prompt(frame)
             case frames.Stop():
                 await self._stop(frame)
-            case frames.Ack(generation=generation, final=final):
-                self.tab.acknowledged(generation, final)
-            case frames.Look():
-                await self._look(frame.generation)
+            case frames.Ack():
+                await self._acknowledged(frame)
+            case frames.Look(generation=generation):
+                self.tab.acknowledged(generation, frames.FURTHEST, final=False)
+                await self._look(generation)
             case frames.Rename(conversation=conversation, title=title):
                 await self._change(
                     conversations.rename(conversation, self.user, title), conversation
@@ -163,8 +169,7 @@ class ChatConsumer(AsyncWebsocketConsumer):
                 await self._change(conversations.delete(conversation, self.user), conversation)
 
     async def _open(self, frame: frames.Open) -> None:
-        mine = Conversation.objects.filter(pk=frame.conversation, user_id=self.user)
-        conversation = await web(mine.first)
+        conversation = await web(self._my_conversation(frame.conversation).first)
         if conversation is None:
             await self._not_found(str(frame.conversation))
             return
@@ -198,13 +203,23 @@ class ChatConsumer(AsyncWebsocketConsumer):
         conversation = str(row.conversation_id)
         if frame.conversation is None:
             await self._follow(conversation)
+        id, parent = str(frame.id), row.parent_id
         await self.tab.send(
-            frames.Accepted(
-                str(frame.id), conversation, row.pk, parent=row.parent_id, again=enqueued.again
-            )
+            frames.Accepted(id, conversation, row.pk, parent=parent, again=enqueued.again)
         )
         if conversation == self.tab.conversation:  # at once: its event may be lost
             await self.tab.show(row)
+
+    async def _acknowledged(self, frame: frames.Ack) -> None:
+        """The page reads: whatever it was not told while it was behind follows."""
+        if self.tab.acknowledged(frame.generation, frame.end, frame.final) >= WORTH_BYTES:
+            self._rate.forgive()
+        while (owed := self.tab.owed()) is not None:
+            row = await web(self._mine().filter(pk=owed).first)
+            if row is None or str(row.conversation_id) != self.tab.conversation:
+                self.tab.gone(owed)
+            else:
+                await self.tab.show(row)
 
     async def _stop(self, frame: frames.Stop) -> None:
         await self._change(generation_queue.cancel(frame.generation, self.user), frame.generation)
@@ -247,44 +262,42 @@ class ChatConsumer(AsyncWebsocketConsumer):
         if event["gone"]:
             await self.tab.send(frames.Listed(event["conversation"], gone=True))
             return
-        mine = Conversation.objects.filter(pk=event["conversation"], user_id=self.user)
-        if row := await web(mine.first):
+        if row := await web(self._my_conversation(event["conversation"]).first):
             await self.tab.list_conversation(row)
 
     async def identity_changed(self, event: dict[str, Any]) -> None:
         if event["user"] == self.user:
-            await self.check_identity()
+            await self.identified(await web(user_of_session, self.session))
 
     def _mine(self) -> GenerationQuerySet:
-        """This person's generations in conversations: what this socket may show."""
+        """What this socket may show."""
         return Generation.objects.select_related("conversation").filter(
             author_id=self.user, conversation__user_id=self.user
         )
 
-    # -- by the clock -------------------------------------------------------------------------
+    def _my_conversation(self, conversation: uuid.UUID | str) -> QuerySet[Conversation]:
+        return Conversation.objects.filter(pk=conversation, user_id=self.user)
 
-    async def check_identity(self) -> None:
+    # -- who it is ----------------------------------------------------------------------------
+
+    @property
+    def session(self) -> str:
+        return str(self.scope["session"].session_key)
+
+    async def identified(self, user: AbstractBaseUser | None) -> None:
         """Close if the session ended or the account may no longer be here."""
-        user = await web(user_of_session, self.scope["session"].session_key)
         if user is None or user.pk != self.user:
             await self._dismiss(SIGNED_OUT)
 
-    def unsettled(self) -> set[int]:
-        return self.tab.unsettled()
 
-    async def ranked(self, ranking: Ranking, alive: bool) -> None:
-        await self.tab.ranked(ranking, alive)
-
-    async def remind(self, rows: dict[int, Generation]) -> None:
-        await self.tab.remind(rows)
-
-
-_HANDLERS = {
-    "websocket.connect": "websocket_connect",
-    "websocket.receive": "websocket_receive",
-    "websocket.disconnect": "websocket_disconnect",
+_EVENTS = {
     events.REPLY_DELTA: "reply_delta",
     events.GENERATION_CHANGED: "generation_changed",
     events.CONVERSATION_CHANGED: "conversation_changed",
     events.IDENTITY_CHANGED: "identity_changed",
+}
+_HANDLERS = _EVENTS | {
+    "websocket.connect": "websocket_connect",
+    "websocket.receive": "websocket_receive",
+    "websocket.disconnect": "websocket_disconnect",
 }

@@ -19,13 +19,19 @@ SWEEP_SECONDS = 5.0
 
 
 class InMemoryLayer(InMemoryChannelLayer):
-    """Belongs to one event loop, like the layer it is made from; a full channel drops silently."""
+    """Its receivers belong to one event loop, anybody may send; a full channel drops silently."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         # A socket that lives for days stays in its groups; consumers leave them when they end.
         kwargs.setdefault("group_expiry", 10 * 365 * 86_400)
         super().__init__(*args, **kwargs)
         self._swept = time.monotonic()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def new_channel(self, prefix: str = "specific.") -> str:
+        self._loop = asyncio.get_running_loop()
+        channel: str = await super().new_channel(prefix)
+        return channel
 
     def _clean_expired(self) -> None:
         now = time.monotonic()
@@ -35,6 +41,13 @@ class InMemoryLayer(InMemoryChannelLayer):
 
     async def group_send(self, group: str, message: dict[str, Any]) -> None:
         self.require_valid_group_name(group)
+        here, home = asyncio.get_running_loop(), self._loop
+        if home is None or home is here or not home.is_running():
+            self._put(group, message)
+        else:  # told by a thread's own loop: whoever waits sleeps on another one
+            home.call_soon_threadsafe(self._put, group, message)
+
+    def _put(self, group: str, message: dict[str, Any]) -> None:
         self._clean_expired()
         expires = time.time() + self.expiry
         for channel in self.groups.get(group, ()):

@@ -20,8 +20,6 @@ from chat.ranking import Ranking, rank
 log = logging.getLogger(__name__)
 
 RANK_SECONDS = 1.0
-IDENTITY_EVERY = 60
-"""Beats between two looks whether everybody is still who they were."""
 REMIND_EVERY = 5
 """Beats between two reminders of state and end, for whoever missed an event."""
 
@@ -35,8 +33,8 @@ class Listener(Protocol):
     async def ranked(self, ranking: Ranking, alive: bool) -> None:
         """The queue was looked at: tell changed places."""
 
-    async def check_identity(self) -> None:
-        """Close if the session ended or the account may no longer be here."""
+    async def drop_if_silent(self) -> None:
+        """Close if the page has fallen behind and does not read."""
 
     async def remind(self, rows: dict[int, Generation]) -> None:
         """State and end as stored, of what the page has not settled; a missing row is deleted."""
@@ -92,13 +90,12 @@ class Pulse:
         while True:
             await asyncio.sleep(RANK_SECONDS)
             beats += 1
+            for listener in list(self._listeners):
+                await _one(listener.drop_if_silent())
             try:
                 await self._beat(remind=beats % REMIND_EVERY == 0)
             except Exception:
                 log.exception("a beat of the pulse failed; the next one tries again")
-            if beats % IDENTITY_EVERY == 0:
-                for listener in list(self._listeners):
-                    await _one(listener.check_identity())
 
     async def _beat(self, remind: bool) -> None:
         unsettled = {listener: listener.unsettled() for listener in self._listeners}

@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from channels_redis.pubsub import RedisPubSubChannelLayer, RedisPubSubLoopLayer
-from channels_redis.utils import create_pool
+from channels_redis.utils import create_pool, decode_hosts
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 from redis.asyncio.retry import Retry
@@ -45,12 +45,18 @@ AWAY = (RedisError, OSError, TimeoutError)
 class RedisLayer(RedisPubSubChannelLayer):
     """One for each process; each of its event loops has connections of its own."""
 
+    @property
+    def returns(self) -> int:
+        """How often Redis came back to this event loop; what was told meanwhile is lost."""
+        return self._get_layer().returns
+
     def _get_layer(self) -> _LoopLayer:
         loop = asyncio.get_running_loop()
         if loop not in self._layers:
             super()._get_layer()  # has the loop close our connections when it closes
             self._layers[loop] = _LoopLayer(*self._args, **self._kwargs, channel_layer=self)
-        return self._layers[loop]
+        layer: _LoopLayer = self._layers[loop]
+        return layer
 
     async def group_send_all(self, messages: Iterable[tuple[str, dict[str, Any]]]) -> None:
         """Send each message to its group, in this order and in one exchange."""
@@ -61,8 +67,10 @@ class _LoopLayer(RedisPubSubLoopLayer):
     """The layer of one event loop."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self._shards = [_Line(shard.host, self) for shard in self._shards]
+        hosts = kwargs.pop("hosts")
+        super().__init__(hosts=[], **kwargs)
+        self.returns = 0
+        self._shards: list[_Line] = [_Line(host, self) for host in decode_hosts(hosts)]
 
     async def _subscribe_to_channel(self, channel: str) -> None:
         self.channels[channel] = asyncio.Queue(CAPACITY)
@@ -200,7 +208,7 @@ class _Line:
                     waited.set()
                 self._unconfirmed.clear()
                 with contextlib.suppress(*AWAY):
-                    await pubsub.aclose()
+                    await pubsub.aclose()  # type: ignore[no-untyped-call]
             await asyncio.sleep(pause * (0.5 + random.random()))  # not all processes at once
             pause = min(2 * pause, longest)
 
@@ -217,6 +225,7 @@ class _Line:
         self._pubsub = pubsub
         if self._away:
             log.warning("Redis is back")
+            self._layer.returns += 1
         self._away = False
 
     async def _listen(self, pubsub: PubSub) -> None:

@@ -6,6 +6,7 @@ browser asks for, are the consumer's (chat/consumers.py).
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -21,6 +22,11 @@ from chat.models import Conversation, Generation
 from chat.pulse import pulse
 from chat.ranking import Ranking
 from chat.snapshots import finished, growing
+from chat.window import Window
+
+log = logging.getLogger(__name__)
+
+TOO_SLOW = 4006
 
 FAR_PLACE, FAR_SECONDS = 100, 5.0
 """Beyond this place a changed position is told only so often."""
@@ -38,17 +44,28 @@ class Line:
 
 
 class Tab:
-    """The shown state of one tab; `send` takes an encoded frame.
+    """The shown state of one tab; `send` takes an encoded frame, `close` a code.
 
-    Of the shown conversation: `_shown`, `_open`, `_final`, `_replies`, `_reminded`. Of the sidebar,
-    that is of all conversations: `_listed`, and `_lines` for what waits.
+    Of the shown conversation: `_shown`, `_open`, `_final`, `_replies`, `_reminded`, `_owed`. Of the
+    sidebar, that is of all conversations: `_listed`, and `_lines` for what waits.
+
+    A page that is behind (chat/window.py) is told nothing of its replies until it has caught up;
+    then it gets snapshots of what is owed.
     """
 
-    def __init__(self, user: int, language: str, send: Callable[[str], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        user: int,
+        language: str,
+        send: Callable[[str], Awaitable[None]],
+        close: Callable[[int], Awaitable[None]],
+    ) -> None:
         self.user = user
         self.language = language
         self.conversation = ""
+        self.window = Window()
         self._send_text = send
+        self._close = close
         self._shown: dict[int, int] = {}
         """Generations on the page, with the end that was sent."""
         self._open: set[int] = set()
@@ -58,6 +75,8 @@ class Tab:
         self._replies: dict[int, LiveReply] = {}
         self._reminded: dict[int, int] = {}
         """What was sent of each at the last reminder."""
+        self._owed: dict[int, None] = {}
+        """What a page that is behind was not told; in order."""
         self._lines: dict[int, Line] = {}
         self._listed: dict[int, Stage] = {}
         """What the sidebar says of those whose end it has not told."""
@@ -66,13 +85,18 @@ class Tab:
         """Send one frame."""
         await self._send_text(encode(frame))
 
+    async def _tell(self, generation: int, end: int, text: str) -> None:
+        """Send a frame that the page acknowledges, with a reply's position after it."""
+        self.window.sent(generation, end, len(text) if text.isascii() else len(text.encode()))
+        await self._send_text(text)
+
     # -- the conversation ---------------------------------------------------------------------
 
     def follow(self, conversation: str) -> None:
         """Show this conversation from now on, and no other."""
         self.conversation = conversation
         self._shown, self._open, self._final, self._replies = {}, set(), set(), {}
-        self._reminded = {}
+        self._reminded, self._owed = {}, {}
 
     def known(self, row: Generation) -> None:
         """The page has this finished turn from its own address."""
@@ -80,6 +104,8 @@ class Tab:
 
     async def show(self, row: Generation) -> None:
         """Send everything of one generation."""
+        if self._owes(row.pk):
+            return
         if row.ended:
             self._replies.pop(row.pk, None)
             self._final.add(row.pk)
@@ -92,7 +118,26 @@ class Tab:
             snapshot = await growing(row, reply, await self._stage(row))
         self._shown[row.pk] = snapshot.end
         self._open.add(row.pk)
-        await self.send(snapshot)
+        await self._tell(row.pk, snapshot.end, encode(snapshot))
+
+    def _owes(self, generation: int) -> bool:
+        """Whether this has to wait until the page has caught up; it is owed then."""
+        if self.window.behind:
+            self._owed[generation] = None
+        else:
+            self._owed.pop(generation, None)
+        return self.window.behind
+
+    def owed(self) -> int | None:
+        """What to show next to a page that has caught up; None if nothing, or not yet."""
+        return next(iter(self._owed), None) if not self.window.behind else None
+
+    def gone(self, generation: int) -> None:
+        """It is deleted: nothing is to be told of it any more."""
+        self._owed.pop(generation, None)
+        self._open.discard(generation)
+        self._listed.pop(generation, None)
+        self._lines.pop(generation, None)
 
     async def show_stage(self, row: Generation, reminding: bool = False) -> None:
         """Send where a generation stands; at its end, also what its parts got wrong.
@@ -100,7 +145,7 @@ class Tab:
         While it grows, the stored end is not named: it is ahead of deltas that are on their way,
         and a page that is told so looks for what is about to come. `reminding` names it.
         """
-        if row.pk not in self._shown:
+        if row.pk not in self._shown or self.window.behind:
             await self.show(row)
             return
         blocks: tuple[Rendered, ...] = ()
@@ -116,7 +161,8 @@ class Tab:
             return
         said = await self._stage(row)
         end = row.reply_end if row.ended or reminding else self._shown[row.pk]
-        await self.send(Staged(row.pk, said, end, final=row.ended, blocks=blocks))
+        staged = Staged(row.pk, said, end, final=row.ended, blocks=blocks)
+        await self._tell(row.pk, end, encode(staged))
 
     async def grow(self, event: dict[str, Any]) -> bool:
         """Send a piece of reply if it is for this tab; False if the whole row must be shown."""
@@ -124,6 +170,8 @@ class Tab:
         sent = self._shown.get(generation)
         if event["conversation"] != self.conversation or (sent is not None and end <= sent):
             return True
+        if self.window.behind:
+            return self._owes(generation)
         reply = self._replies.get(generation)
         if reply is None or sent != event["offset"]:
             return False  # something was lost, or even that there is such a reply
@@ -131,13 +179,17 @@ class Tab:
         if frame is None:
             return False
         self._shown[generation] = end
-        await self._send_text(frame)
+        await self._tell(generation, end, frame)
         return True
 
-    def acknowledged(self, generation: int, final: bool) -> None:
-        """The page has shown what was sent; how it ended, if `final`."""
+    def acknowledged(self, generation: int, end: int, final: bool) -> int:
+        """The page has shown a reply up to `end`, and how it ended if `final`.
+
+        Returns how many bytes the page had not acknowledged before.
+        """
         if final:
             self._open.discard(generation)
+        return self.window.acknowledged(generation, end)
 
     # -- the sidebar --------------------------------------------------------------------------
 
@@ -176,12 +228,21 @@ class Tab:
 
     # -- by the clock -------------------------------------------------------------------------
 
+    async def drop_if_silent(self) -> None:
+        """Close if the page has fallen behind and does not read."""
+        if self.window.silent():
+            log.info("user %d: a page does not read, its socket is closed", self.user)
+            self.window = Window()
+            await self._close(TOO_SLOW)
+
     def unsettled(self) -> set[int]:
         """What is unfinished, or has an end that the page has not acknowledged."""
         return self._open | self._listed.keys() | self._lines.keys()
 
     async def ranked(self, ranking: Ranking, alive: bool) -> None:
         """Tell places that have changed."""
+        if self.window.behind:
+            return
         now = time.monotonic()
         for pk, line in list(self._lines.items()):
             if pk not in ranking.places:
@@ -198,17 +259,18 @@ class Tab:
             line.stage, line.told = said, now
             self._listed[pk] = said
             if pk in self._shown:
-                await self.send(Staged(pk, said, self._shown[pk]))
+                end = self._shown[pk]
+                await self._tell(pk, end, encode(Staged(pk, said, end)))
             await self.send(Listed(line.conversation, line.title, said.name, said.words))
 
     async def remind(self, rows: dict[int, Generation]) -> None:
         """Tell state and end of what the page shows and has not settled."""
+        if self.window.behind:
+            return
         for pk in self.unsettled():
             row = rows.get(pk)
             if row is None:
-                self._open.discard(pk)
-                self._listed.pop(pk, None)
-                self._lines.pop(pk, None)
+                self.gone(pk)
                 continue
             if pk in self._shown:
                 # Only a reply that stands still can have lost something for good.

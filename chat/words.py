@@ -177,9 +177,9 @@ def refusal(code: str, detail: dict[str, Any], retry: int) -> str:
     }.get(code, _("This could not be done."))
 
 
-def frame_error(code: str) -> str:
-    """What was wrong with a frame."""
-    return {
+def frame_error(code: str, most: int = 0, retry: int = 0) -> str:
+    """What was wrong with a frame; of a limit, how much it allows and when it ends (seconds)."""
+    said = {
         "binary": _("Only text frames are understood."),
         "unreadable": _("This frame is not valid JSON."),
         "frame_too_large": _("This frame is larger than 64 KiB."),
@@ -191,8 +191,17 @@ def frame_error(code: str) -> str:
         "unavailable": _(
             "The site's storage does not answer right now. Nothing is lost; it is tried again."
         ),
-        "too_many_frames": _("Too many frames: at most 240 a minute. Try again in a minute."),
+        "too_many_frames": _("Too many frames: at most %(most)s a minute. Try again in %(retry)s."),
+        "too_many_tabs": _(
+            "You already have %(most)s tabs open here, the most for one person. Close one, then "
+            "connect this one."
+        ),
+        "too_many_here": _(
+            "%(most)s tabs are already open from your network address, the most for one address. "
+            "Connect again when some have been closed."
+        ),
     }.get(code, _("This could not be done."))
+    return said % {"most": most, "retry": duration(retry)} if most else said
 
 
 def engine_failure(reason: str, detail: dict[str, Any]) -> str:

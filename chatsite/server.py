@@ -18,7 +18,9 @@ from daphne.endpoints import build_endpoint_description_strings
 from daphne.server import Server, twisted_loop
 from daphne.ws_protocol import WebSocketProtocol
 
+from chat import events
 from chat.background import leave_soon
+from chatsite.flow import TAKEN, BoundedSocket, bounded
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +40,7 @@ class SiteServer(Server):
         self, application: Any, address: str, port: int, on_stop: Callable[[], Awaitable[None]]
     ) -> None:
         super().__init__(
-            application,
+            bounded(application),
             endpoints=build_endpoint_description_strings(host=address, port=port),
             signal_handlers=False,
             http_timeout=60,
@@ -59,7 +61,13 @@ class SiteServer(Server):
         self._ports.append(port)
         # Say 1009 to whoever sends too much, instead of cutting the line without a word.
         self.ws_factory.setProtocolOptions(failByDrop=False)
+        self.ws_factory.protocol = BoundedSocket
         super().listen_success(port)
+
+    def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
+        if isinstance(protocol, BoundedSocket):
+            scope[TAKEN] = protocol.taken
+        return super().create_application(protocol, scope)
 
     def listen_error(self, failure: Any) -> None:
         self.failed = True
@@ -84,6 +92,7 @@ class SiteServer(Server):
             await self._on_stop()
             self._close_sockets()
             await self._let_answers_out()
+            await events.hang_up()
         except Exception:
             log.exception("the shutdown was not clean")
         finally:

@@ -184,7 +184,7 @@ if REDIS_URL:
             "BACKEND": "chat.redis_layer.RedisLayer",
             "CONFIG": {
                 "hosts": [{"address": REDIS_URL, "socket_timeout": None, "max_connections": 1_000}],
-                # Publishing knows no database numbers: two sites on one Redis would hear each other.
+                # Publishing knows no database numbers: sites that share a Redis must not meet.
                 "prefix": f"chatsite{urlsplit(REDIS_URL).path or '/0'}",
             },
         }

@@ -6,34 +6,31 @@ of the queue go through chat/operators.py, which keeps the record.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import logging
-import time
-from collections import deque
 from typing import Any
 from urllib.parse import parse_qs
 
 from channels.generic.websocket import AsyncWebsocketConsumer
-from django.conf import settings
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AbstractUser
 from django.utils import translation
 
 from chat import events, words
 from chat.admission import default_queue
+from chat.caps import FrameRate
 from chat.database import web
 from chat.frames import FrameError
+from chat.identity_watch import identity_watch
 from chat.languages import language_of
 from chat.models import Queue
 from queueadmin import frames
 from queueadmin.acts import Desk, carry_out
-from queueadmin.identity import acts_of, operator_of
+from queueadmin.identity import acts_of, may_watch, operator_of
 from queueadmin.live import LiveBoard, live_board
 
 log = logging.getLogger(__name__)
 
 SIGNED_OUT, NO_QUEUE, TOO_MANY_FRAMES = 4001, 4003, 4004
-RECHECK_SECONDS = 60.0
 
 
 class DashboardConsumer(AsyncWebsocketConsumer):
@@ -45,9 +42,8 @@ class DashboardConsumer(AsyncWebsocketConsumer):
         self.may: tuple[str, ...] = ()
         self.queue = 0
         self._board: LiveBoard | None = None
-        self._guard: asyncio.Task[None] | None = None
         self._groups: list[str] = []
-        self._frames: deque[float] = deque()
+        self._rate = FrameRate()
 
     # -- its life ----------------------------------------------------------------------------
 
@@ -80,23 +76,20 @@ class DashboardConsumer(AsyncWebsocketConsumer):
         for group in (events.queue_group(queue.pk), events.user_group(user.pk)):
             self._groups.append(group)
             await self.channel_layer.group_add(group, self.channel_name)
-        self._guard = asyncio.create_task(self._keep_checking(), name="dashboard guard")
+        if await self._recheck() is None:
+            return
+        identity_watch.join(self)
         self._board = live_board(queue.pk)
         await self._board.join(self, self.may)
 
     async def _operator(self) -> AbstractUser | None:
-        session = self.scope.get("session")
-        return await web(operator_of, session.session_key if session is not None else None)
+        return await web(operator_of, self.session)
 
     async def _leave(self) -> None:
+        identity_watch.leave(self)
         board, self._board = self._board, None
         if board is not None:
             await board.leave(self)
-        guard, self._guard = self._guard, None
-        if guard is not None and guard is not asyncio.current_task():
-            guard.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await guard
         while self._groups:
             await self.channel_layer.group_discard(self._groups.pop(), self.channel_name)
 
@@ -107,17 +100,23 @@ class DashboardConsumer(AsyncWebsocketConsumer):
 
     # -- who it is ---------------------------------------------------------------------------
 
-    async def _keep_checking(self) -> None:
-        while True:
-            await asyncio.sleep(RECHECK_SECONDS)
-            try:
-                await self._recheck()
-            except Exception as error:
-                log.warning("an operator could not be checked: %s", error)
+    @property
+    def session(self) -> str:
+        session = self.scope.get("session")
+        return str(session.session_key) if session is not None else ""
+
+    async def identified(self, user: AbstractBaseUser | None) -> None:
+        """Close if this is no operator any more; tell the page if they may do something else."""
+        if isinstance(user, AbstractUser) and await web(may_watch, user):
+            await self._become(user)
+        else:
+            await self._dismiss(SIGNED_OUT)
 
     async def _recheck(self) -> AbstractUser | None:
         """The operator as of now; None if this page was dismissed."""
-        user = await self._operator()
+        return await self._become(await self._operator())
+
+    async def _become(self, user: AbstractUser | None) -> AbstractUser | None:
         if user is None:
             await self._dismiss(SIGNED_OUT)
             return None
@@ -130,17 +129,17 @@ class DashboardConsumer(AsyncWebsocketConsumer):
     # -- frames from the page ----------------------------------------------------------------
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
-        if not self._may_send_frame():
-            await self._dismiss(TOO_MANY_FRAMES)
-            return
         if self._board is None:
             return  # dismissed, and the page has not heard of it yet
         try:
+            self._rate.count()
             act = frames.decode(text_data, bytes_data)
         except FrameError as error:
             with translation.override(self.language):
-                said = words.frame_error(error.code)
+                said = words.frame_error(error.code, error.most, error.retry)
             await self._send(frames.Error(error.code, said))
+            if error.code == "too_many_frames":
+                await self._dismiss(TOO_MANY_FRAMES)
             return
         user = await self._recheck()
         if user is None:
@@ -150,13 +149,6 @@ class DashboardConsumer(AsyncWebsocketConsumer):
         if self._board is not None and refused in ("", "changed"):
             await self._board.refresh()
         await self._send(answer)
-
-    def _may_send_frame(self) -> bool:
-        now = time.monotonic()
-        while self._frames and self._frames[0] < now - 60:
-            self._frames.popleft()
-        self._frames.append(now)
-        return len(self._frames) <= int(settings.CHATSITE_FRAMES_PER_MINUTE)
 
     async def _send(self, frame: frames.Outbound) -> None:
         await self.send(text_data=frames.encode(frame))

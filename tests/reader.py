@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 Frame = dict[str, Any]
+GRAIN, ACKNOWLEDGE = 150, 16 * 1024
+"""Bytes of a frame beside its text; after how many bytes a page acknowledges."""
 _TAG = re.compile(r"<[^>]*>")
 
 
@@ -78,6 +80,7 @@ class Page:
         self.accepted: dict[str, Frame] = {}
         self.outbox: dict[str, Frame] = {}
         self.listed: dict[str, Frame] = {}
+        self._heard = 0
         self.deltas = self.gaps = self.ahead = self.duplicates = self.taken_back = 0
 
     # -- what the person does ------------------------------------------------------------------
@@ -103,7 +106,18 @@ class Page:
     # -- what the server says ------------------------------------------------------------------
 
     def apply(self, frame: Frame) -> list[Frame]:
-        return getattr(self, f"_{frame['type']}")(frame) or []
+        answers: list[Frame] = getattr(self, f"_{frame['type']}")(frame) or []
+        return answers + self._acknowledge(frame)
+
+    def _acknowledge(self, frame: Frame) -> list[Frame]:
+        """Say how far it was read, now and then: the server sends no more to whoever is behind."""
+        self._heard += GRAIN + sum(len(part["text"]) for part in frame.get("parts", []))
+        self._heard += sum(len(block["html"]) for block in frame.get("blocks", []))
+        turn = self.turns.get(frame.get("generation", 0))
+        if turn is None or turn.final or self._heard < ACKNOWLEDGE:
+            return []
+        self._heard = 0
+        return [{"type": "ack", "generation": turn.pk, "end": turn.end}]
 
     def _hello(self, frame: Frame) -> None:
         self.hello = frame

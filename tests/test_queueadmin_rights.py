@@ -164,7 +164,9 @@ async def test_a_closed_account_is_shut_out_at_once_without_any_act(
 async def test_permissions_are_read_again_by_the_clock(
     bench: Bench, cast: Cast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("queueadmin.consumers.RECHECK_SECONDS", 0.05)
+    monkeypatch.setattr("chat.identity_watch.LOOK_SECONDS", 0)
+    monkeypatch.setattr("chat.identity_watch.STEP_SECONDS", 0.05)
+    monkeypatch.setattr("chat.identity.tell", lambda *users: None)
     async with Dashboard(cast.watcher) as page:
         await page.until(bool)
         await web(grant, cast.watcher, "pause_queue")

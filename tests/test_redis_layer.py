@@ -1,4 +1,4 @@
-"""The Redis layer when Redis dies, hangs and comes back: it stalls nobody and finds its way back."""
+"""The Redis layer when Redis dies, hangs and comes back: it stalls nobody, and comes back, too."""
 
 from __future__ import annotations
 

@@ -1,8 +1,12 @@
-/** Tells the server what has been shown: how far now and then, how it ended at once. */
+/**
+ * Tells the server what has been shown: how it ended at once, how far every second or 64 KiB. The
+ * server stops sending to a page that is 256 KiB behind, so this must not hang on a timer alone: a
+ * hidden page's timers are held back, what it hears is not.
+ */
 
-/** The server allows 240 frames a minute; ends in between are only a courtesy. */
 const EVERY = 1_000;
 const SOON = 50;
+const MUCH = 64 * 1024;
 
 export class Acks {
   /** @param {(frame: object) => boolean} send */
@@ -11,12 +15,21 @@ export class Acks {
     this.due = new Map();
     this.timer = null;
     this.at = 0;
+    this.sent = 0;
+    this.heardSince = 0;
   }
 
   /** @param {{generation: number, end: number, final: boolean}} turn */
   shown({ generation, end, final }) {
     this.due.set(generation, { type: "ack", generation, end, final });
     this.plan(performance.now() + (final ? SOON : EVERY));
+  }
+
+  /** @param {number} size  of a frame that was heard and shown */
+  heard(size) {
+    this.heardSince += size;
+    const late = performance.now() - this.sent >= EVERY;
+    if (this.due.size && (late || this.heardSince >= MUCH)) this.flush();
   }
 
   plan(at) {
@@ -27,7 +40,10 @@ export class Acks {
   }
 
   flush() {
+    clearTimeout(this.timer);
     this.timer = null;
+    this.sent = performance.now();
+    this.heardSince = 0;
     for (const frame of this.due.values()) this.send(frame);
     this.due.clear();
   }

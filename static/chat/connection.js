@@ -21,8 +21,9 @@ const RESTART = 1012;
 export class Connection {
   /**
    * @param {object} listener
-   * @param {(frame: object) => void} listener.frame  every frame after the greeting
-   * @param {(state: "ready"|"offline"|"restarting"|"signed-out"|"too-many") => void} listener.state
+   * @param {(frame: object, size: number) => void} listener.frame  every frame after the greeting
+   * @param {(state: "ready"|"offline"|"restarting"|"signed-out"|"too-many", said: object|string)
+   *   => void} listener.state  with the greeting, or the server's words for why it closes
    * @param {() => number} listener.patience  milliseconds of silence that are normal now, 0: any
    * @param {(protocol: number) => void} listener.outdated  the server speaks another protocol
    */
@@ -68,11 +69,12 @@ export class Connection {
     clearTimeout(this.timer);
     this.drop();
     this.ended = false;
+    this.why = "";
     this.heard = performance.now();
     const scheme = location.protocol === "https:" ? "wss:" : "ws:";
     const socket = new WebSocket(`${scheme}//${location.host}/ws/chat`);
     this.socket = socket;
-    socket.onmessage = (event) => this.hear(JSON.parse(event.data));
+    socket.onmessage = (event) => this.hear(JSON.parse(event.data), event.data.length);
     socket.onclose = (event) => this.closed(event.code);
   }
 
@@ -85,10 +87,10 @@ export class Connection {
     socket.close();
   }
 
-  hear(frame) {
+  hear(frame, size) {
     this.heard = performance.now();
     if (this.ready) {
-      this.listener.frame(frame);
+      this.listener.frame(frame, size);
     } else if (frame.type === "hello" && frame.protocol === PROTOCOL) {
       this.ready = true;
       this.since = performance.now();
@@ -96,6 +98,8 @@ export class Connection {
     } else if (frame.type === "hello") {
       this.stop();
       this.listener.outdated(frame.protocol);
+    } else if (frame.type === "error") {
+      this.why = frame.words;
     }
   }
 
@@ -104,7 +108,7 @@ export class Connection {
     this.drop();
     if (code === SIGNED_OUT || code === TOO_MANY) {
       this.ended = true;
-      this.listener.state(code === SIGNED_OUT ? "signed-out" : "too-many");
+      this.listener.state(code === SIGNED_OUT ? "signed-out" : "too-many", this.why);
       return;
     }
     if (steady) this.failures = 0;

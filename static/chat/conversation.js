@@ -176,8 +176,8 @@ export class Conversation {
 
   delta(frame) {
     const turn = this.path.find(frame.generation);
-    if (!turn) return;
-    if (turn.delta(frame)) this.shown(turn, false);
+    if (!turn) this.settleUnseen(frame);
+    else if (turn.delta(frame)) this.shown(turn, false);
     else this.look(turn);
   }
 
@@ -188,9 +188,9 @@ export class Conversation {
     else this.look(turn);
   }
 
-  /** A turn of another branch has ended: nothing to show, but the server need not repeat it. */
+  /** A turn of another branch: nothing to show, but the server should know that it was heard. */
   settleUnseen({ generation, end, final = false }) {
-    if (final) this.page.acks.shown({ generation, end, final });
+    this.page.acks.shown({ generation, end, final });
   }
 
   shown(turn, told = true) {

@@ -37,10 +37,11 @@ const outbox = new Outbox(send);
 const composer = new Composer(byId("box"), submit);
 const refusal = new Refusal(notice, () => composer.form.requestSubmit());
 const follower = new Follower(byId("scroll"), byId("turns"), byId("to-end"));
+const acks = new Acks(send);
 const conversation = new Conversation(byId("turns"), id, {
   send,
   outbox,
-  acks: new Acks(send),
+  acks,
   giveBack: (text) => composer.giveBack(text),
   changed: () => teller.update(conversation.turns),
   named,
@@ -103,7 +104,12 @@ function gone() {
   location.replace(home);
 }
 
-function hear(heard) {
+function hear(heard, size) {
+  show(heard);
+  acks.heard(size);
+}
+
+function show(heard) {
   switch (heard.type) {
     case "opened":
     case "snapshot":
@@ -130,11 +136,11 @@ function patience() {
   return conversation.unfinished ? SILENCE : 0;
 }
 
-function connected(state, hello) {
+function connected(state, said) {
   clearTimeout(blink);
   if (state === "ready") {
-    if (hello.user !== user) return location.reload();
-    sidebar.settle(hello.busy ?? []);
+    if (said.user !== user) return location.reload();
+    sidebar.settle(said.busy ?? []);
     notice.set("connection", null);
     conversation.open();
     conversation.mark(true);
@@ -147,14 +153,14 @@ function connected(state, hello) {
     closeFor(words.signedOut, words.logIn, `${login}?next=${encodeURIComponent(location.pathname)}`);
   } else if (state === "too-many") {
     conversation.mark(false);
-    notice.set("connection", { words: words.tooManyTabs, ...again() });
+    notice.set("connection", { words: said || words.tooManyTabs, ...again() });
   } else {
     if (state === "restarting") restartBegan = performance.now();
     const restarting = performance.now() - restartBegan < RESTART;
-    const said = restarting ? words.restarting : words.offline;
+    const excuse = restarting ? words.restarting : words.offline;
     blink = setTimeout(() => {
       conversation.mark(false);
-      notice.set("connection", { words: said, ...again() });
+      notice.set("connection", { words: excuse, ...again() });
     }, BLINK);
   }
 }

@@ -25,6 +25,8 @@ class DirectTab:
         self.page = Page(conversation)
         self.frames: list[Frame] = []
         self.closed: int | None = None
+        self.reads = True
+        """Whether it acknowledges what it gets."""
         self._user = user
         self._socket = WebsocketCommunicator(ChatConsumer.as_asgi(), "/ws/chat")
         self._task: asyncio.Task[None] | None = None
@@ -50,7 +52,8 @@ class DirectTab:
             frame = json.loads(output["text"])
             self.frames.append(frame)
             for answer in self.page.apply(frame):
-                await self.send(answer)
+                if self.reads or answer["type"] != "ack":
+                    await self.send(answer)
 
     async def send(self, frame: Frame) -> None:
         await self._socket.send_to(text_data=json.dumps(frame))
@@ -60,6 +63,10 @@ class DirectTab:
         await self.send(frame)
         await until(lambda: frame["id"] in self.page.accepted, "the message is accepted")
         return int(self.page.accepted[frame["id"]]["generation"])
+
+    def size_of(self, pk: int) -> int:
+        """Bytes of the frames that told of one generation."""
+        return sum(len(json.dumps(f)) for f in self.frames if f.get("generation") == pk)
 
     def shows(self, pk: int, end: int = 0, final: bool = False) -> bool:
         turn = self.page.turns.get(pk)
