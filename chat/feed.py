@@ -205,7 +205,8 @@ class Feed:
         cause = self._cause or Dead("engine_died", _manner(code))
         self._process = None
         self._buried.set()
-        self._deliver(Dead(cause.reason, cause.detail, tuple(sorted(self._keys))))
+        suspects = self._keys if cause.suspects is None else self._keys & set(cause.suspects)
+        self._deliver(Dead(cause.reason, cause.detail, tuple(sorted(suspects))))
 
     # -- hangs ------------------------------------------------------------------------------
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from django.conf import settings
 
-from chat.engine.spec import EchoSpec, EngineSpec
+from chat.engine.spec import EchoSpec, EngineSpec, OpenAISpec
 
 
 def engine_spec(model: str = "") -> EngineSpec:
     """Which engine the settings ask for; `model` names another model than they do."""
+    kind = settings.CHATSITE_ENGINE
+    usual = settings.CHATSITE_OPENAI_MODEL if kind == "openai" else settings.CHATSITE_MODEL
     return EngineSpec(
-        kind=settings.CHATSITE_ENGINE,
-        model=model or settings.CHATSITE_MODEL,
+        kind=kind,
+        model=model or usual,
         device=settings.CHATSITE_DEVICE,
         dtype=settings.CHATSITE_DTYPE,
         slots=settings.CHATSITE_SLOTS,
@@ -27,5 +29,16 @@ def engine_spec(model: str = "") -> EngineSpec:
             crash_word=settings.CHATSITE_ECHO_POISON,
             hang_word=settings.CHATSITE_ECHO_HANG,
             kill_word=settings.CHATSITE_ECHO_KILL,
+        ),
+        openai=OpenAISpec(
+            url=settings.CHATSITE_OPENAI_URL,
+            key=settings.CHATSITE_OPENAI_KEY,
+            connect=settings.CHATSITE_OPENAI_CONNECT_SECONDS,
+            first=settings.CHATSITE_OPENAI_FIRST_SECONDS,
+            between=settings.CHATSITE_OPENAI_TOKEN_SECONDS,
+            retries=settings.CHATSITE_OPENAI_RETRIES,
+            resume=settings.CHATSITE_OPENAI_RESUME,
+            temperature=settings.CHATSITE_TEMPERATURE,
+            top_p=settings.CHATSITE_TOP_P,
         ),
     )

@@ -11,7 +11,16 @@ from chat.frames import Stage
 from chat.models import Generation, State
 from chat.ranking import Ranking
 
-ENDINGS = {"stop": "done", "length": "length", "time": "length", "window": "length"}
+ENDINGS = {
+    "stop": "done",
+    "length": "length",
+    "time": "length",
+    "window": "length",
+    "filtered": "length",
+}
+
+
+TOO_LONG = ("prompt_too_long", "upstream_too_long")
 
 
 def duration(seconds: int) -> str:
@@ -103,6 +112,8 @@ def _ended(row: Generation) -> Stage:
         name = ENDINGS.get(row.reason, "done")
         if row.reason == "time":
             return Stage(row.state, name, _("Cut: it ran for as long as one reply may"))
+        if row.reason == "filtered":
+            return Stage(row.state, name, _("Cut by the content filter of the model's server"))
         if name == "length":
             return Stage(row.state, name, _("Cut: it reached the longest length of a reply"))
         return Stage(row.state, name, _("Done"))
@@ -113,7 +124,7 @@ def _ended(row: Generation) -> Stage:
             return Stage(row.state, "stopped", _("Stopped by an operator"), again=True)
         return Stage(row.state, "stopped", _("Stopped"))
     return Stage(
-        row.state, "failed", failure(row.reason, row.detail), again=row.reason != "prompt_too_long"
+        row.state, "failed", failure(row.reason, row.detail), again=row.reason not in TOO_LONG
     )
 
 
@@ -132,6 +143,28 @@ def failure(reason: str, detail: dict[str, Any]) -> str:
         "sampling_out_of_range": _("The model cannot run with this value of %(parameter)s."),
         "template_failed": _(
             "This model's chat template cannot write this conversation down. Start a new one."
+        ),
+        "upstream_too_long": _("Too long for this model. Shorten your message and send it again."),
+        "upstream_cut": _(
+            "The model's server broke off, and this reply cannot go on from there. What there is "
+            "of it is kept; try again for a new one."
+        ),
+        "upstream_stalled": _(
+            "The model's server said nothing for %(seconds)s s. Your message is kept; try again."
+        ),
+        "upstream_busy": _(
+            "The model's server is too busy. Your message is kept; try again in a moment."
+        ),
+        "upstream_failed": _(
+            "The model's server failed while working on this message. Your message is kept; try "
+            "again or write it differently."
+        ),
+        "upstream_garbled": _(
+            "The model's server sent what nobody can read. Your message is kept; try again."
+        ),
+        "upstream_refused": _(
+            "The model's server refuses this message (status %(status)s). It is kept; write it "
+            "differently, or tell the operators."
         ),
     }.get(reason, _("Something went wrong on our side. Your message is kept; try again."))
     return said % _Blank(detail)
@@ -230,6 +263,23 @@ def engine_failure(reason: str, detail: dict[str, Any]) -> str:
         "dtype_unknown": _("There is no number format %(dtype)s. Set CHATSITE_DTYPE."),
         "loading_timeout": _(
             "The model was not loaded within %(seconds)s s. CHATSITE_LOAD_SECONDS sets the time."
+        ),
+        "upstream_away": _(
+            "The model's server %(server)s cannot be reached. Start it, or set CHATSITE_OPENAI_URL."
+        ),
+        "upstream_key": _(
+            "The model's server %(server)s does not accept the key. Set CHATSITE_OPENAI_KEY."
+        ),
+        "upstream_unnamed": _(
+            "The server %(server)s lists %(models)s models. Name one with CHATSITE_OPENAI_MODEL."
+        ),
+        "upstream_no_model": _(
+            "The server %(server)s has no model %(model)s, or nothing at this address. Set "
+            "CHATSITE_OPENAI_MODEL and CHATSITE_OPENAI_URL (it mostly ends with /v1)."
+        ),
+        "upstream_unfit": _(
+            "The server %(server)s did not answer a trial (status %(status)s). It may still be "
+            "loading its model."
         ),
         "engine_died": _("The engine's process ended while it was loading the model."),
         "engine_hung": _("The engine stood still for %(seconds)s s and was ended."),

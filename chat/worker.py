@@ -205,7 +205,8 @@ class Worker:
         """Count the death against those that were in it, and start another engine."""
         log.error("worker %s: the engine died: %s %s", self.name, dead.reason, dead.detail)
         self._ready = False
-        inside = [slot for slot in self.slots.values() if slot.in_engine]
+        blamed = set(dead.suspects or ())
+        inside = [slot for slot in self.slots.values() if slot.in_engine and slot.key in blamed]
         await until_stored(self._flusher.flush)
         for slot in self.slots.values():
             slot.in_engine = False

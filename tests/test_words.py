@@ -8,7 +8,12 @@ from chat.models import Generation, Queue
 from chat.ranking import Ranking
 from chat.words import engine_failure, failure, frame_error, refusal, stage, wait_range
 
-FAILURES = ["prompt_too_long", "prompt_empty", "engine_died", "sampling_out_of_range"]
+FAILURES = [
+    "prompt_too_long", "prompt_empty", "engine_died", "sampling_out_of_range", "upstream_too_long",
+    "upstream_cut", "upstream_stalled", "upstream_busy", "upstream_failed", "upstream_garbled",
+    "upstream_refused",
+]  # fmt: skip
+UPSTREAM = ["upstream_away", "upstream_key", "upstream_unnamed", "upstream_no_model"]
 REFUSALS = {
     "queue_full": {"size": 1_000, "low": 60, "high": 120},
     "too_many_waiting": {"limit": 5},
@@ -45,6 +50,12 @@ def test_an_engine_that_cannot_start_names_the_cause() -> None:
     words = engine_failure("model_missing", {"model": "x/y", "why": "folder"})
     assert "x/y" in words
     assert "no such folder" in words
+
+
+@pytest.mark.parametrize("reason", [*UPSTREAM, "upstream_unfit"])
+def test_a_server_that_cannot_be_used_is_named(reason: str) -> None:
+    words = engine_failure(reason, {"server": "gpu:8001", "models": 3, "model": "m", "status": 500})
+    assert "gpu:8001" in words and "could not start" not in words
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ class EngineError(Exception):
         super().__init__(reason, detail)
         self.reason = reason
         self.detail = detail
+        self.suspects: tuple[str, ...] | None = None
 
 
 class PromptRefused(EngineError):
@@ -31,7 +32,10 @@ class PromptRefused(EngineError):
 
 
 class EngineDead(EngineError):
-    """The engine failed to load, crashed, was killed or hangs."""
+    """The engine failed to load, crashed, was killed or hangs.
+
+    `suspects` are the keys of the tasks that may have killed it; None when all may.
+    """
 
 
 class Turn(msgspec.Struct, frozen=True):
@@ -120,8 +124,9 @@ class Piece(msgspec.Struct, frozen=True):
 
     `token_ids` are new ids (always whole, though `text` may be held back: half a character, a
     half-matched stop string). The first `reasoning` characters of `text` are reasoning.
-    `end` is "" while it goes on, else "stop" (the model ended it, or a stop string matched) or
-    "length" (max_new_tokens or the window was reached); held-back text is out by then.
+    `end` is "" while it goes on, else "stop" (the model ended it, or a stop string matched),
+    "length" (max_new_tokens or the window was reached) or "filtered" (a server's content filter
+    ended it); held-back text is out by then.
     """
 
     key: str
@@ -155,12 +160,13 @@ class Refused(msgspec.Struct, frozen=True, tag="refused"):
 class Dead(msgspec.Struct, frozen=True, tag="dead"):
     """The engine cannot go on, for `reason`; its process ends after this message.
 
-    `suspects` are the keys of the tasks that were running in it.
+    `suspects` are the keys of the tasks that were running in it and may have killed it; None, only
+    on the way out of the process: all that were running.
     """
 
     reason: str
     detail: dict[str, str | int | float] = {}
-    suspects: tuple[str, ...] = ()
+    suspects: tuple[str, ...] | None = None
 
 
 Message = Model | Loading | Prepared | Step | Refused | Dead
@@ -179,11 +185,12 @@ class Engine(Protocol):
     def cancel(self, key: str) -> None:
         """Forget a task and free its slot; an unknown key is no error."""
 
-    def step(self, timeout: float) -> tuple[Piece, ...]:
+    def step(self, timeout: float) -> tuple[Piece | Prepared | Refused, ...]:
         """Do one step of all tasks; an engine that only waits does so `timeout` seconds at most.
 
         All tasks that gained a token in the same step are returned together; a step that only
-        read prompts returns nothing. Must not be called while idle. Raises EngineDead.
+        read prompts returns nothing. An engine that learns of it only now may prepare a task anew,
+        or refuse it after its pieces. Must not be called while idle. Raises EngineDead.
         """
 
     def idle(self) -> bool:

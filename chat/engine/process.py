@@ -26,6 +26,7 @@ from .base import (
     EngineDead,
     Loading,
     Message,
+    Piece,
     Prepared,
     PromptRefused,
     Refused,
@@ -73,6 +74,10 @@ def make_engine(spec: EngineSpec) -> Engine:
         from .echo import EchoEngine
 
         return EchoEngine(spec)
+    if spec.kind == "openai":
+        from .openai_engine import OpenAIEngine
+
+        return OpenAIEngine(spec)
     from .transformers_engine import TransformersEngine
 
     return TransformersEngine(spec)
@@ -97,10 +102,20 @@ class Loop:
             if self._engine.idle():
                 self._tell(Step(self._count))
                 continue
-            pieces = self._engine.step(_TURN)
+            made = self._engine.step(_TURN)
+            self._send_all(made, Prepared)
+            pieces = tuple(piece for piece in made if isinstance(piece, Piece))
             if pieces or time.monotonic() - self._told >= BEAT / 4:
                 self._count += 1
                 self._tell(Step(self._count, pieces, self._engine.prefill()))
+            self._send_all(made, Refused)
+
+    def _send_all(
+        self, made: tuple[Piece | Prepared | Refused, ...], kind: type[Prepared | Refused]
+    ) -> None:
+        for message in made:
+            if isinstance(message, kind):
+                self._outlet.send(message)
 
     def _tell(self, step: Step) -> None:
         self._told = time.monotonic()
@@ -180,7 +195,7 @@ def serve(connection: socket.socket) -> Dead:
         outlet.send(engine.load(lambda fraction, what: outlet.send(Loading(fraction, what))))
         Loop(engine, commands, outlet).run()
     except EngineDead as dead:
-        return Dead(dead.reason, dead.detail)
+        return Dead(dead.reason, dead.detail, dead.suspects)
     except MemoryError:
         return Dead("out_of_memory")
     except Exception as error:

@@ -57,6 +57,12 @@ class ReplyText:
             self._take(text, grown)
         return grown
 
+    def push_text(self, text: str) -> Grown:
+        """Add text that comes without tokens."""
+        grown = Grown()
+        self._take(text, grown)
+        return grown
+
     def flush(self) -> Grown:
         """What was held back, when the reply ends for another reason than a stop string."""
         grown = Grown()

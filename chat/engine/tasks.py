@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from .base import Piece, PromptRefused, Sampling, Task
+from .bounds import check_sampling
 from .control_tokens import ControlTokens
 from .detokenizer import Vocabulary
 from .hardware import Room
@@ -145,20 +145,6 @@ class TaskMaker:
             raise PromptRefused("token_out_of_range")
         if len(prompt) >= self._window:
             raise PromptRefused("prompt_too_long", tokens=len(prompt), limit=self._window - 1)
-
-
-def check_sampling(sampling: Sampling) -> None:
-    """Refuse what has no meaning or would break the batch, by the name of the parameter."""
-    sound = {
-        "temperature": math.isfinite(sampling.temperature) and sampling.temperature >= 0,
-        "top_k": sampling.top_k >= 0,
-        "top_p": 0 < sampling.top_p <= 1,  # NaN compares false
-        "repetition_penalty": 0 < sampling.repetition_penalty < math.inf,
-        "max_new_tokens": sampling.max_new_tokens >= 1,
-    }
-    for name, good in sound.items():
-        if not good:
-            raise PromptRefused("sampling_out_of_range", parameter=name)
 
 
 def _push_all(text: ReplyText, ids: Iterable[int]) -> tuple[str, int]:
