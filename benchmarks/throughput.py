@@ -110,7 +110,8 @@ class Comparison:
             child = Child([sys.executable, "-m", "benchmarks.bare"], self.log, **ENGINE_THREADS)
         else:
             path = str(ROOT / "benchmarks" / "chatstream_peer.py")
-            child = Child([peer_python(), path], self.log)
+            # -P: next to it lies queue.py, which is not the standard library's.
+            child = Child([peer_python(), "-P", path], self.log)
         stack.callback(child.stop)
         contender = InProcess(
             name,
