@@ -44,14 +44,29 @@ def environment(folder: Path, database: str = "", **more: str) -> dict[str, str]
     return {**clean, **ours, **more}
 
 
+PING = ("--ws-ping-interval", "20", "--ws-ping-timeout", "20", "--ws-max-size", "65536")
+SERVERS = {
+    "serve": ("manage.py", "serve", "--port"),
+    "pages": ("manage.py", "serve", "--no-worker", "--port"),
+    "daphne": ("-m", "daphne", "chatsite.asgi:application", "--port"),
+    "uvicorn": ("-m", "uvicorn", "chatsite.asgi:application", *PING, "--port"),
+}
+"""How pages are served, each with the port at the end; only `serve` has a worker in it."""
+READY = {"uvicorn": "Uvicorn running on"}
+
+
 class Site:
     """A served site. `log` is all that it has printed, over all its starts."""
 
-    def __init__(self, folder: Path, database: str = "", **more: str) -> None:
+    def __init__(
+        self, folder: Path, database: str = "", server: str = "serve", **more: str
+    ) -> None:
         self.folder = folder
         self.port = free_port()
-        self.path = folder / "serve.log"
+        self.server = server
+        self.path = folder / ("serve.log" if server == "serve" else f"{server}-{self.port}.log")
         self.path.write_text("")
+        more = {"CHATSITE_PORT": str(self.port), **more}
         self._environment = environment(folder, database, **more)
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -67,7 +82,7 @@ class Site:
     def spawn(self, *arguments: str) -> subprocess.Popen[bytes]:
         with self.path.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "manage.py", "serve", "--port", str(self.port), *arguments],
+                [sys.executable, *SERVERS[self.server], str(self.port), *arguments],
                 cwd=ROOT,
                 env=self._environment,
                 stdout=log,
@@ -78,13 +93,16 @@ class Site:
 
     async def start(self, *arguments: str) -> None:
         """Start and wait until the port answers."""
-        ready = self.log.count("Ready.")
+        said = self.log.count(READY.get(self.server, "Ready."))
         process = self.spawn(*arguments)
-        await until(
-            lambda: self.log.count("Ready.") > ready or process.poll() is not None,
-            "the site is ready",
-            START_SECONDS,
-        )
+
+        async def is_up() -> bool:
+            if self.server == "daphne":  # its own log line is below the site's level
+                return process.poll() is not None or await self._answers()
+            now = self.log.count(READY.get(self.server, "Ready."))
+            return process.poll() is not None or now > said
+
+        await until(is_up, "the site is ready", START_SECONDS)
         assert process.poll() is None, self.log[-3_000:]
         await until(self._answers, "the port is open")
 

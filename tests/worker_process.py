@@ -1,79 +1,87 @@
-"""A worker in a process of its own: `python -m tests.worker_process NAME SPEC`.
-
-SPEC is an EngineSpec as JSON. The database is the environment's. SIGTERM ends it politely.
-"""
+"""`manage.py generationworker` as a real process, on the test's database and Redis."""
 
 from __future__ import annotations
 
-import asyncio
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
 
-import msgspec
+import psutil
 
-from chat.engine.spec import EchoSpec, EngineSpec
 from tests.served import ROOT, environment
 from tests.waiting import until
 
 
 class WorkerProcess:
-    """Starts and ends one; `log` is all that it has printed."""
+    """Starts and ends one, again under the same name if asked; `log` is all that it printed.
 
-    def __init__(self, folder: Path, database: str, name: str, spec: EngineSpec) -> None:
+    With the option "--no-name", `name` is only its log's.
+    """
+
+    def __init__(self, folder: Path, database: str, name: str, *options: str, **more: str) -> None:
         self.name = name
         self.path = folder / f"{name}.log"
-        self._command = [sys.executable, "-m", "tests.worker_process", name]
-        self._command.append(msgspec.json.encode(spec).decode())
-        self._environment = environment(folder, database)
+        self.path.write_text("")
+        self.command = [sys.executable, "manage.py", "generationworker", *options]
+        if "--no-name" in options:
+            self.command.remove("--no-name")
+        else:
+            self.command += ["--name", name]
+        self._environment = environment(folder, database, **more)
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
     def log(self) -> str:
         return self.path.read_text()
 
+    @property
+    def pid(self) -> int:
+        assert self.process is not None
+        return self.process.pid
+
     async def start(self) -> None:
         """Start, and wait until the worker may claim."""
-        self._spawn()
-        await until(lambda: "worker is ready" in self.log, f"worker {self.name} is ready", 60)
+        ready = self.log.count("Ready.")
+        process = self.spawn()
+        await until(
+            lambda: self.log.count("Ready.") > ready or process.poll() is not None,
+            f"worker {self.name} is ready",
+            60,
+        )
+        assert process.poll() is None, self.log[-3_000:]
 
-    def _spawn(self) -> None:
-        with self.path.open("wb") as log:
+    def spawn(self) -> subprocess.Popen[bytes]:
+        """Start, and wait for nothing."""
+        with self.path.open("ab") as log:
             self.process = subprocess.Popen(
-                self._command, cwd=ROOT, env=self._environment, stdout=log, stderr=log
+                self.command,
+                cwd=ROOT,
+                env=self._environment,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
             )
+        return self.process
 
     def signal(self, number: int) -> None:
-        assert self.process is not None
-        self.process.send_signal(number)
+        os.kill(self.pid, number)
+
+    async def ended(self, seconds: float = 20) -> int:
+        """Wait for the end; returns the exit code."""
+        process = self.process
+        assert process is not None
+        await until(lambda: process.poll() is not None, f"worker {self.name} has ended", seconds)
+        return int(process.returncode)
+
+    def engine(self) -> psutil.Process:
+        """Its engine's process."""
+        for child in psutil.Process(self.pid).children():
+            if "chat.engine.process" in " ".join(child.cmdline()):
+                return child
+        raise AssertionError("no engine's process")
 
     def close(self) -> None:
         if self.process is not None and self.process.poll() is None:
             self.process.kill()
             self.process.wait(10)
-
-
-def echo(slots: int = 0, **more: object) -> EngineSpec:
-    """The engine without a model."""
-    return EngineSpec(kind="echo", slots=slots, echo=msgspec.convert(more, EchoSpec))
-
-
-async def run(name: str, spec: EngineSpec) -> None:
-    from chat.worker import start_queue_worker
-
-    worker = await start_queue_worker(name, spec)
-    ended = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
-    print("worker is ready", flush=True)
-    await ended.wait()
-    await worker.stop()
-
-
-if __name__ == "__main__":
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chatsite.settings")
-    import django
-
-    django.setup()
-    asyncio.run(run(sys.argv[1], msgspec.json.decode(sys.argv[2], type=EngineSpec)))

@@ -6,38 +6,23 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
 
 from chat.database import web
-from chat.engine.spec import EngineSpec
 from chat.models import Generation, Queue, State, Worker
 from tests.acts import Bench, fresh, say
 from tests.cast import Cast
 from tests.faults import r3
+from tests.faults.conftest import MakeWorker
 from tests.sizes import size
 from tests.waiting import until
-from tests.worker_process import WorkerProcess, echo
+from tests.worker_process import WorkerProcess
 
 TEXT = "Everything that was shown stays shown, whatever happens to the one who wrote it. " * 3
-MakeWorker = Callable[..., WorkerProcess]
-
-
-@pytest.fixture
-def worker(database: str, served_folder: Path) -> Iterator[MakeWorker]:
-    """Makes worker processes; they end with the test."""
-    made: list[WorkerProcess] = []
-
-    def make(name: str, spec: EngineSpec | None = None) -> WorkerProcess:
-        made.append(WorkerProcess(served_folder, database, name, spec or echo(step_delay=0.02)))
-        return made[-1]
-
-    yield make
-    for process in made:
-        process.close()
 
 
 async def name_of(row: Generation) -> str:
@@ -71,13 +56,15 @@ async def test_r9_r11_a_third_worker_goes_on_for_a_dead_one_and_a_zombie_cannot_
 ) -> None:
     text = TEXT * 4  # nobody is done before the fault, on a busy machine neither
     rows = [await say(user, text) for user in (cast.alice, cast.bob)]
-    workers = {name: worker(name, echo(slots=1, step_delay=0.04)) for name in ("one", "two")}
+    workers = {
+        name: worker(name, "--slots=1", CHATSITE_ECHO_DELAY="0.04") for name in ("one", "two")
+    }
     for process in workers.values():
         await process.start()
     for row in rows:
         await until(lambda r=row: grown(r, 5), "both grow, each in a worker of its own")
     dead, zombie = [await name_of(row) for row in rows]
-    await worker("three", echo(slots=4, step_delay=0.002)).start()
+    await worker("three", "--slots=4", CHATSITE_ECHO_DELAY="0.002").start()
     await stop_outside_of_a_transaction(workers[zombie])
     workers[dead].signal(signal.SIGKILL)
     killed, shown = time.monotonic(), [await fresh(row) for row in rows]
@@ -149,14 +136,9 @@ def hold_the_write_lock(seconds: float) -> None:
 async def test_r30_no_engine_outlives_its_killed_worker(
     cast: Cast, bench: Bench, worker: MakeWorker, figure: Callable[[str], None], engine: str
 ) -> None:
-    process = worker("one", echo(step_delay=0.001, hang_word="hang"))
+    process = worker("one", CHATSITE_ECHO_DELAY="0.001", CHATSITE_ECHO_HANG="hang")
     await process.start()
-    assert process.process is not None
-    (child,) = [
-        child
-        for child in psutil.Process(process.process.pid).children()
-        if "chat.engine.process" in " ".join(child.cmdline())
-    ]
+    child = process.engine()
     row = await say(cast.alice, "hang" if engine == "hung" else TEXT * 16)
     await until(lambda: claimed(row), "it runs")
     if engine == "stopped":
