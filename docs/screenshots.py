@@ -74,7 +74,7 @@ def main() -> None:
             scene(browser, site)
         finally:
             browser.close()
-            site.stop()
+            site.close()
 
 
 def scene(browser: Browser, site: Site) -> None:

@@ -69,7 +69,7 @@ def make_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...
 
     yield make
     for site in sites:
-        site.stop()
+        site.close()
 
 
 @pytest.fixture(scope="session")

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.chat import Chat
-from tests.browser.site import OURS, ROOT, Site
+from tests.browser.site import Site
 
 LONG = " ".join(f"word{number:03}" for number in range(400))
 SECOND_MS = 2_000
@@ -203,14 +200,7 @@ def test_what_another_operator_changes_is_seen_at_once(
 def test_without_permission_to_change_the_controls_are_off(
     visitor: Callable[..., Chat], busy: Site
 ) -> None:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
-    subprocess.run(
-        [sys.executable, "manage.py", "shell", "-c", WATCHER],
-        cwd=ROOT,
-        env={**kept, **busy.settings, "CHATSITE_VAR": str(busy.folder)},
-        check=True,
-        capture_output=True,
-    )
+    busy.manage("shell", "-c", WATCHER)
     watcher = Operator(visitor(busy, "/admin/").page)
     watcher.sign_in("watcher", "only-looking-77")
     expect(watcher.page.get_by_text("Read only")).to_be_visible()
