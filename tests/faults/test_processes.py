@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import signal
 import time
 from collections.abc import Callable
@@ -15,7 +16,7 @@ import pytest
 from chat.database import web
 from chat.models import Generation, Queue, State, Worker
 from tests.acts import Bench, fresh, say
-from tests.cast import Cast
+from tests.cast import Cast, person
 from tests.faults import r3
 from tests.faults.conftest import MakeWorker
 from tests.sizes import size
@@ -149,6 +150,35 @@ async def test_r30_no_engine_outlives_its_killed_worker(
     figure(
         f"R30 kill -9 with a {engine} engine: it is gone {time.monotonic() - killed:.2f} s later"
     )
+
+
+@pytest.mark.timeout(180)
+async def test_r12_a_prompt_that_kills_whole_workers_spares_its_neighbours(
+    bench: Bench, worker: MakeWorker, figure: Callable[[str], None]
+) -> None:
+    await bench.set(limit=8)
+    people = [await web(person, f"p{number}") for number in range(8)]
+    at = random.randrange(8)
+    texts = [f"innocent {n} says something long enough" for n in range(8)]
+    texts[at] = "p0ison"
+    rows = [await say(user, text) for user, text in zip(people, texts, strict=True)]
+    process, bad, deaths = worker("one", CHATSITE_ECHO_KILL="p0ison"), rows.pop(at), 0
+    await process.start()
+    while (await fresh(bad)).state != State.FAILED:
+        if process.process is not None and process.process.poll() is not None:
+            deaths += 1
+            process.spawn()  # as a service manager does
+        await asyncio.sleep(0.05)
+    for row in rows:
+        await until(lambda r=row: is_done(r), "the innocent are answered", 30)
+    stored, others = await fresh(bad), [await fresh(row) for row in rows]
+    finished = sum(row.reply == row.prompt for row in others)
+    figure(
+        f"R12 a prompt that kills the worker's process: {deaths} deaths, then failed with "
+        f"{stored.reason}; innocent finished {finished}/7"
+    )
+    assert (stored.reason, stored.strikes, finished) == ("engine_died", 3, 7)
+    assert deaths == 3, "only the poison is tried after it was found"
 
 
 async def claimed(row: Generation) -> bool:
