@@ -11,6 +11,8 @@ from collections.abc import Awaitable
 from dataclasses import replace
 from typing import Protocol
 
+from django.db import Error as DatabaseError
+
 from chat.admission import default_queue
 from chat.database import web
 from chat.heartbeats import Heartbeats
@@ -94,6 +96,8 @@ class Pulse:
                 await _one(listener.drop_if_silent())
             try:
                 await self._beat(remind=beats % REMIND_EVERY == 0)
+            except DatabaseError as error:
+                log.warning("a beat of the pulse failed, the next one tries again: %s", error)
             except Exception:
                 log.exception("a beat of the pulse failed; the next one tries again")
 
@@ -120,6 +124,8 @@ async def _one(telling: Awaitable[None]) -> None:
     """What goes wrong with one socket keeps nothing from the others."""
     try:
         await telling
+    except DatabaseError as error:
+        log.warning("a socket could not be told, the next beat tries again: %s", error)
     except Exception:
         log.exception("a socket could not be told; the next beat tries again")
 

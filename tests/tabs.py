@@ -119,6 +119,11 @@ class Tab:
         await until(lambda: self._is_final(pk), f"the end of generation {pk} is shown", seconds)
         return self.page.turns[pk]
 
+    async def reaches(self, pk: int, end: int, seconds: float = 30) -> None:
+        """Wait until so many characters of the reply are shown."""
+        turns = self.page.turns
+        await until(lambda: pk in turns and turns[pk].end >= end, f"{end} are shown", seconds)
+
     def _is_final(self, pk: int) -> bool:
         return pk in self.page.turns and self.page.turns[pk].final
 
