@@ -72,6 +72,15 @@ class DirectTab:
         turn = self.page.turns.get(pk)
         return turn is not None and turn.end >= end and (turn.final or not final)
 
+    async def ended(self) -> None:
+        """Wait until the consumer is over; raises what it raised."""
+        try:
+            await asyncio.wait_for(asyncio.shield(self._socket.future), 10)
+        finally:
+            if self._task is not None:
+                self._task.cancel()
+                await asyncio.wait([self._task])
+
     async def close(self) -> None:
         if self._task is not None:
             self._task.cancel()

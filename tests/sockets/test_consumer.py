@@ -16,7 +16,8 @@ from chat.engine.spec import EchoSpec, EngineSpec
 from chat.models import Generation, Queue, State
 from chat.worker import Worker, start_queue_worker
 from tests.acts import fresh, say
-from tests.cast import Cast
+from tests.cast import Cast, person
+from tests.sizes import size
 from tests.sockets import layers
 from tests.sockets.direct import DirectTab
 from tests.waiting import until
@@ -103,7 +104,10 @@ async def test_r5_a_layer_that_loses_half_and_doubles_and_delays_costs_nothing(
 ) -> None:
     use_layer(layers.Misbehaving)
     await worker()
-    pages = [await tab(user) for user in (cast.alice, cast.bob, cast.charlie) for _ in range(2)]
+    await web(Queue.objects.update, limit=64)
+    count = size(6, 50)
+    users = [await web(person, f"r5-{number}") for number in range(count)]
+    pages = [await tab(user) for user in users]
     pks = [await page.say(TEXT) for page in pages]
     rows = [await web(Generation.objects.get, pk=pk) for pk in pks]
     late = []
@@ -113,13 +117,13 @@ async def test_r5_a_layer_that_loses_half_and_doubles_and_delays_costs_nothing(
         await until(lambda p=page, r=row: p.shows(r.pk, len(TEXT), final=True), "it is shown")
         late.append(time.monotonic() - done)
     shown = [page.page.turns[row.pk].text for page, row in zip(pages, rows, strict=True)]
-    looks = sum(frame["type"] == "snapshot" for page in pages for frame in page.frames) - 6
+    looks = sum(frame["type"] == "snapshot" for page in pages for frame in page.frames) - count
     duplicates = sum(page.page.duplicates for page in pages)
     figure(
         f"R5 layer loses 50 %, doubles 10 %, delays 10 %: {looks} snapshots to heal, lost 0, "
         f"shown twice {duplicates}, caught up within {max(late):.1f} s"
     )
-    assert [text.strip() for text in shown] == [TEXT.strip()] * 6
+    assert [text.strip() for text in shown] == [TEXT.strip()] * count
     assert not any(page.page.taken_back for page in pages) and not duplicates and max(late) < 6
 
 
@@ -133,6 +137,8 @@ async def test_too_many_frames_are_refused_and_twice_as_many_close(
     await until(lambda: len(page.page.errors) == 20, "all are answered")
     codes = [error["code"] for error in page.page.errors]
     assert codes == ["not_found"] * 10 + ["too_many_frames"] * 10
+    refusal = page.page.errors[-1]
+    assert "10 a minute" in refusal["words"] and 50 < refusal["retry"] <= 60
     await page.send({"type": "look", "generation": 1})
     await until(lambda: page.closed == 4004, "the socket is closed")
 
@@ -142,7 +148,9 @@ async def test_one_person_has_only_so_many_tabs_and_others_are_not_touched(
 ) -> None:
     settings.CHATSITE_SOCKETS_PER_USER = 2
     first, second = await tab(cast.alice), await tab(cast.alice)
-    assert (await tab(cast.alice)).closed == 4002
+    third = await tab(cast.alice)
+    assert third.closed == 4002 and third.frames[0]["code"] == "too_many_tabs"
+    assert "2 tabs" in third.frames[0]["words"], "it says which limit"
     assert (await tab(cast.bob)).closed is None
     await first.close()
     assert (await tab(cast.alice)).closed is None and second.closed is None

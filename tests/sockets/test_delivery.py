@@ -12,7 +12,7 @@ import pytest
 from chat.database import web
 from chat.markdown import render
 from chat.models import Generation, Queue, State
-from tests.cast import Cast
+from tests.cast import Cast, person
 from tests.served import Site
 from tests.sizes import size
 from tests.sockets import r4
@@ -100,26 +100,29 @@ async def test_what_happens_in_one_tab_shows_in_the_sidebar_of_another(
     assert not stranger.page.listed and not elsewhere.page.turns
 
 
+@pytest.mark.timeout(size(120, 600))
 async def test_r8_a_socket_that_is_cut_again_and_again_shows_the_same(
     served: Site, cast: Cast, tabs: Tabs, figure: Callable[[str], None]
 ) -> None:
-    chance = random.Random(8)
-    opened = [await tabs.of(served.port, user) for user in (cast.alice, cast.bob, cast.charlie)]
-    pks = [await tab.say(PROSE * 3) for tab in opened]
+    chance, count, text = random.Random(8), size(3, 50), PROSE * size(3, 8)
+    await web(Queue.objects.update, limit=64)
+    users = [await web(person, f"r8-{number}") for number in range(count)]
+    opened = [await tabs.of(served.port, user) for user in users]
+    pks = [await tab.say(text) for tab in opened]
 
     async def cut(tab: Tab, pk: int) -> None:
         while not (pk in tab.page.turns and tab.page.turns[pk].final):
-            await asyncio.sleep(chance.uniform(0.3, 0.8))
+            await asyncio.sleep(chance.uniform(*size((0.3, 0.8), (2.0, 5.0))))
             await tab.cut()
 
     pairs = list(zip(opened, pks, strict=True))
-    await asyncio.wait_for(asyncio.gather(*(cut(*pair) for pair in pairs)), 60)
+    await asyncio.wait_for(asyncio.gather(*(cut(*pair) for pair in pairs)), size(60, 300))
     cuts = sum(len(tab.closed) for tab in opened)
     texts = [tab.page.turns[pk].text.strip() for tab, pk in pairs]
     back = sum(tab.page.taken_back for tab in opened)
-    complete = texts.count((PROSE * 3).strip())
-    figure(f"R8 sockets cut {cuts} times: complete {complete}/3, taken back {back}")
-    assert cuts > 6 and not back and texts == [(PROSE * 3).strip()] * 3
+    complete = texts.count(text.strip())
+    figure(f"R8 sockets cut {cuts} times: complete {complete}/{count}, taken back {back}")
+    assert cuts > 2 * count and not back and complete == count
 
 
 async def test_a_stop_in_one_tab_stops_in_all(served: Site, cast: Cast, tabs: Tabs) -> None:
