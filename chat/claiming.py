@@ -81,7 +81,8 @@ def _take(
     again = True
     while again and len(taken) < room and not any(mine):
         before, again = len(taken), False
-        for row in Generation.objects.eligible(queue, room - before):
+        full = [author for author, count in authors.items() if count >= queue.running_per_user]
+        for row in Generation.objects.eligible(queue, room - before, full):
             if row.strikes and taken:
                 return taken
             fits = authors[row.author_id] < queue.running_per_user

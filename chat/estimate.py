@@ -1,8 +1,10 @@
 """How long somebody will wait, as an honest range.
 
-Known are the place in line, how many run at once, and how long recent generations took. The p-th
-in line starts when the p-th of the running ones and those before it has ended: with s slots busy
-and service times of mean m and deviation d, after about p·m/s, give or take d·√p/s.
+Known are how many are served before, how many run at once, and how long recent generations took.
+The p-th starts when the p-th of the running ones and those before it has ended: with s slots busy
+and service times of mean m and deviation d, after about p·m/s, give or take d·√p/s; and m itself,
+known from n samples, may be off by d/√n. Newcomers who pass take a part of the slots for
+themselves. benchmarks/simulate says how often the range is right.
 """
 
 from __future__ import annotations
@@ -18,19 +20,30 @@ MIN_SAMPLES = 3
 """Fewer finished generations than this say nothing about the next."""
 
 
-def expected_wait(position: int, slots: int, seconds: Sequence[float]) -> tuple[int, int] | None:
+MOST_JOINING = 0.8
+"""Of the slots' time that newcomers can take: else nobody behind them would ever be served."""
+
+
+def expected_wait(
+    position: int, slots: int, seconds: Sequence[float], joining: float = 0.0
+) -> tuple[int, int] | None:
     """Seconds until the one at `position` (from 1) starts, as (low, high); None if unknown.
 
-    `slots` is how many generations run at once, `seconds` how long recent ones ran.
+    `slots` is how many generations run at once, `seconds` how long recent ones ran, `joining` how
+    many newcomers a second are served before.
     """
     if slots < 1 or position < 1 or len(seconds) < MIN_SAMPLES:
         return None
     mean = statistics.fmean(seconds)
     deviation = statistics.pstdev(seconds)
-    middle = position * mean / slots
+    taken = min(MOST_JOINING, joining * mean / slots)
+    place = position / (1 - taken)
+    middle = place * mean / slots
     # With one ahead of us, the wait is anything from now to a whole service time.
-    spread = SPREAD * (deviation + mean / 2) * math.sqrt(position) / slots
-    return _rounded(max(0.0, middle - spread), down=True), _rounded(middle + spread, down=False)
+    around = mean / 2 * math.sqrt(place)
+    spread = SPREAD * (deviation * math.sqrt(place + place**2 / len(seconds)) + around) / slots
+    low = position * mean / slots - spread  # newcomers may as well stay away
+    return _rounded(max(0.0, low), down=True), _rounded(middle + spread, down=False)
 
 
 def _rounded(seconds: float, *, down: bool) -> int:

@@ -213,7 +213,7 @@ class Tab:
         await self.send(Listed(str(conversation.pk), conversation.title, name, text))
 
     async def _stage(self, row: Generation) -> Stage:
-        if row.state == "waiting" and (pulse.ranking is None or row.pk not in pulse.ranking.places):
+        if row.state == "waiting" and (pulse.ranking is None or pulse.ranking.misses(row.pk)):
             await pulse.refresh()
         with translation.override(self.language):
             said = words.stage(row, pulse.ranking, pulse.alive)

@@ -56,6 +56,9 @@ def _waiting(row: Generation, ranking: Ranking | None, alive: bool) -> Stage:
     def said(name: str, words: str, **more: Any) -> Stage:
         return Stage(state=row.state, name=name, words=words, **more)
 
+    if ranking is not None and row.pk not in ranking.places and not ranking.whole:
+        words = _("In line, behind more than %(count)d others")
+        return said("waiting", words % {"count": len(ranking.places) - 1})
     if ranking is None or row.pk not in ranking.places:
         return said("waiting", _("In line"))
     place = ranking.places[row.pk]
@@ -278,7 +281,7 @@ def engine_failure(reason: str, detail: dict[str, Any]) -> str:
             "CHATSITE_OPENAI_MODEL and CHATSITE_OPENAI_URL (it mostly ends with /v1)."
         ),
         "upstream_unfit": _(
-            "The server %(server)s did not answer a trial (status %(status)s). It may still be "
+            "The server %(server)s did not answer a trial (%(status)s). It may still be "
             "loading its model."
         ),
         "engine_died": _("The engine's process ended while it was loading the model."),

@@ -18,6 +18,7 @@ class Told:
     low: int
     high: int
     wait: float
+    heavy: bool
 
     @property
     def inside(self) -> bool:
@@ -63,9 +64,11 @@ def inside(told: Sequence[Told]) -> float:
     return sum(one.inside for one in told) / len(told) if told else 1.0
 
 
-def by_distance(told: Sequence[Told]) -> dict[str, list[Told]]:
-    """The same by how far back in line they stood."""
+def by_kind(told: Sequence[Told]) -> dict[str, list[Told]]:
+    """The same by who it was told and how far back in line they stood."""
     return {
+        "of light ones": [one for one in told if not one.heavy],
+        "of heavy ones": [one for one in told if one.heavy],
         f"place 1–{NEAR}": [one for one in told if one.place <= NEAR],
         f"place {NEAR + 1}–{FAR}": [one for one in told if NEAR < one.place <= FAR],
         f"beyond {FAR}": [one for one in told if one.place > FAR],
@@ -87,7 +90,7 @@ def table(name: str, record: Record) -> list[str]:
         )
     for when, told in (("on sending", record.first), ("while waiting", record.later)):
         lines.append(f"  told {when:13} {_quality(told)}")
-        for where, some in by_distance(told).items():
+        for where, some in by_kind(told).items():
             if some:
                 lines.append(f"    {where:18}{_quality(some)}")
     lines.append(

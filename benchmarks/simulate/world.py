@@ -46,6 +46,7 @@ class Person:
     pk: int
     heavy: bool
     left: int
+    waiting: int = 0
     tries: int = 0
     stalled: bool = False
     conversation: uuid.UUID | None = None
@@ -130,9 +131,9 @@ class World:
 
     @contextmanager
     def _timed(self, what: str) -> Iterator[None]:
-        began = time.perf_counter()
+        began = time.process_time()
         yield
-        self._took[what] += time.perf_counter() - began
+        self._took[what] += time.process_time() - began
 
     # -- people ------------------------------------------------------------------------------
 
@@ -147,7 +148,7 @@ class World:
         except QueueRefusal as refusal:
             self._refused(person, refusal)
             return
-        person.left, person.tries = person.left - 1, 0
+        person.left, person.tries, person.waiting = person.left - 1, 0, person.waiting + 1
         person.conversation, person.last = row.conversation_id, row.pk
         self._messages[row.pk] = Message(person, self._now)
         self._waiting += 1
@@ -156,7 +157,9 @@ class World:
         patience = crowd.patience(self._draw)
         if patience < math.inf:
             self._at(self._now + patience, self._give_up, row.pk)
-        if person.left and (person.heavy or self._draw.random() < crowd.FOLLOW_UP_SHARE):
+        more = person.heavy or self._draw.random() < crowd.FOLLOW_UP_SHARE
+        # A script knows the cap, and waits for the end of one of its own.
+        if person.left and more and person.waiting < self.queue.waiting_per_user:
             self._at(self._now + self._draw.uniform(0.5, 5.0), self._send, person)
         else:
             person.stalled = True
@@ -178,7 +181,9 @@ class World:
         for row in generation_queue._cancel_rows(pk, "stopped", None, self._clock):
             self.record.stopped += 1
             self._waiting -= 1
-            self._go_on(self._messages.pop(row.pk).person)
+            message = self._messages.pop(row.pk)
+            message.person.waiting -= 1
+            self._go_on(message.person)
 
     def _go_on(self, person: Person) -> None:
         """One of theirs has ended: the next message, after reading it."""
@@ -193,17 +198,19 @@ class World:
     def _finish(self, ends: list[tuple[Station, Claim]]) -> None:
         if not ends:
             return
-        rows = {claim: Generation(pk=claim.generation) for _, claim in ends}
         batches = [
-            Batch(row, None, None, Ending(claim, "done", "stop", {}), 0, "", 0, staged=False)
-            for claim, row in rows.items()
-        ]
+            Batch(
+                Generation(pk=ended.generation), None, None, Ending(ended, "done", "stop", {}),
+                0, "", 0, staged=False,
+            )
+            for _, ended in ends
+        ]  # fmt: skip
         with self._timed("finish"):
             held, _ = generation_queue._write(batches, self._clock)
         assert len(held) == len(ends), "a claim was lost, and nobody had taken it"
-        for station, claim in ends:
-            station.running.discard(claim)
-            message = self._messages.pop(claim.generation)
+        for station, ended in ends:
+            station.running.discard(ended)
+            message = self._messages.pop(ended.generation)
             self.record.done += 1
             self.record.wholes.append(self._now - message.sent)
             self._go_on(message.person)
@@ -217,9 +224,7 @@ class World:
         # The least busy look first: an engine with fewer rows comes sooner to its next step.
         for station in sorted(free, key=lambda one: len(one.running)):
             with self._timed("claim"):
-                rows = claim(
-                    station.row, station.row.slots - len(station.running), self._clock
-                )
+                rows = claim(station.row, station.row.slots - len(station.running), self._clock)
             if not rows:
                 return
             for row in rows:
@@ -228,19 +233,20 @@ class World:
                 return
 
     def _begin(self, station: Station, row: Generation) -> None:
-        claim = Claim(row.pk, row.attempt)
-        station.running.add(claim)
+        held = Claim(row.pk, row.attempt)
+        station.running.add(held)
         self._waiting -= 1
         message = self._messages[row.pk]
         message.claimed = self._now
+        message.person.waiting -= 1
         kind = "heavy" if message.person.heavy else "light"
         self.record.waits[kind].append(self._now - message.sent)
         for at, place, (low, high), first in message.told:
-            told = Told(place, low, high, self._now - at)
+            told = Told(place, low, high, self._now - at, message.person.heavy)
             (self.record.first if first else self.record.later).append(told)
         length = crowd.reply_tokens(self._draw)
         end = self._now + crowd.seconds(length, len(station.running))
-        self._ends.setdefault(math.ceil(end / TICK), []).append((station, claim))
+        self._ends.setdefault(math.ceil(end / TICK), []).append((station, held))
 
     # -- what people are told ------------------------------------------------------------------
 
@@ -262,7 +268,7 @@ class World:
     def _rank(self) -> Ranking:
         with self._timed("rank"):
             self.queue.refresh_from_db()
-            return rank(self.queue)
+            return rank(self.queue, self._clock)
 
     def _tell(self, pk: int, ranking: Ranking, first: bool) -> None:
         place = ranking.places.get(pk)

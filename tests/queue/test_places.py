@@ -15,6 +15,7 @@ from chat.heartbeats import SILENT_SECONDS, Heartbeats
 from chat.models import Generation, State, Worker
 from chat.pace import seconds_to_wait
 from chat.ranking import rank
+from chat.words import stage
 from tests.acts import Bench, say
 from tests.cast import Cast
 
@@ -149,3 +150,46 @@ def test_after_an_absence_of_our_own_nobody_is_silent() -> None:
     clock.now = 60.0
     hearts.forget()
     assert hearts.silent([row]) == []
+
+
+async def test_a_deep_line_is_ranked_as_far_as_places_are_told(
+    cast: Cast, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chat.ranking.RANKED", 2)
+    rows = [await say(user) for user in (cast.alice, cast.bob, cast.charlie)]
+    ranking = await web(rank, bench.queue)
+    assert list(ranking.places.values()) == [1, 2] and not ranking.whole
+    far = stage(rows[2], ranking)
+    assert "behind more than 1 " in far.words and far.position is None
+    assert not ranking.misses(rows[2].pk), "another look finds no place either"
+
+
+async def test_who_is_held_back_for_a_while_counts_for_those_far_behind(
+    cast: Cast, bench: Bench
+) -> None:
+    await bench.set(limit=1, running_per_user=1)
+    await bench.worker(slots=1)
+    for user in (cast.alice, cast.alice, cast.bob, cast.charlie):
+        await say(user)
+    await web(Generation.objects.update, turn=0)  # all of them as they came
+    ranking = await web(rank, bench.queue)
+    assert list(ranking.places.values()) == [1, None, 2, 3]
+    assert list(ranking.ahead.values()) == [1, 3, 4], "hers starts when her first has ended"
+
+
+async def test_newcomers_who_are_served_before_make_the_wait_longer(
+    cast: Cast, bench: Bench
+) -> None:
+    await bench.set(limit=1)
+    first, second = await say(cast.alice), await say(cast.alice)
+    bobs = await say(cast.bob)
+    now = timezone.now()
+    await web(Generation.objects.update, created_at=now - timedelta(seconds=10))
+    ranking = await web(rank, bench.queue, now)
+    assert (first.turn, second.turn, bobs.turn) == (0, 1, 0)
+    assert ranking.joining == {}, "hers is held back, and nobody passes the others"
+    await web(Generation.objects.filter(pk=first.pk).delete)
+    ranking = await web(rank, bench.queue, now)
+    assert ranking.joining == {second.pk: pytest.approx(0.1)}
+    low, high = expected_wait(2, 1, [10.0] * 5, joining=0.05) or (0, 0)
+    assert low <= 20 and high > (expected_wait(2, 1, [10.0] * 5) or (0, 0))[1] >= 20
