@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from .troubles import Trouble
-from .upstream import FLAGS, Upstream
+from .upstream import FLAGS, Upstream, insist
 
 Resume = Literal["auto", "prefill", "replay", "never"]
 
@@ -43,7 +43,7 @@ async def _continues(upstream: Upstream, flags: dict[str, Any]) -> bool:
     A server that does not continue closes the answer and opens another one: it then reads those
     marks, too. The second "a" costs what the text alone costs.
     """
-    empty = await upstream.prompt_length("", {})
-    one = await upstream.prompt_length("a", flags)
-    two = await upstream.prompt_length("a a", flags)
+    empty = await insist(lambda: upstream.prompt_length("", {}))
+    one = await insist(lambda: upstream.prompt_length("a", flags))
+    two = await insist(lambda: upstream.prompt_length("a a", flags))
     return 0 < empty < one < two and one - empty == two - one

@@ -23,7 +23,7 @@ from .upstream import Upstream, said
 Told = Piece | Prepared | Refused
 TOKEN = 0
 """Stands for every token: a server gives text, and how many tokens it was, but not which."""
-_DENSEST = 32  # characters per token; what comes denser counts as more tokens
+_LONGEST = 256  # characters; a longer part is no single token
 _ENDS = {"length": "length", "content_filter": "filtered"}
 _BROKEN = ("error", "abort")  # SGLang's and others' word for a reply that they gave up
 
@@ -187,6 +187,6 @@ def _heard(chunk: ChatCompletionChunk, before: int) -> int:
     """How many tokens a stream has brought: its own figure, or one for each part."""
     thought, answer = said(chunk)
     if thought or answer:
-        before += -(-(len(thought) + len(answer)) // _DENSEST)
+        before += -(-(len(thought) + len(answer)) // _LONGEST)
     told = chunk.usage.completion_tokens if chunk.usage is not None else 0
     return max(before, told)

@@ -9,8 +9,8 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import AsyncGenerator
-from typing import Any, cast
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
 os.environ.pop("OPENAI_LOG", None)  # it would make the client log whole prompts
@@ -30,7 +30,11 @@ FLAGS = {"continue_final_message": True, "add_generation_prompt": False}
 """How vLLM and SGLang are asked to continue a final assistant message; others just do it."""
 _ALIVE_SECONDS = 10.0  # a server that cannot list its models in that time is not there
 _SEEDS = 2**31  # what every server can read as a seed
+_PAUSES = (0.1, 0.5, 2.0)  # seconds between the questions of a trial
 _MOST_TRIES = len(OPTIONAL) + 1
+
+
+T = TypeVar("T")
 
 
 class Upstream:
@@ -169,7 +173,7 @@ class Upstream:
         while True:
             tries += 1
             try:
-                return await self.try_out()
+                return await insist(self.try_out)
             except Trouble as trouble:
                 new = trouble.names - self.unknown
                 if not new and trouble.detail.get("status") in (400, 422):
@@ -203,7 +207,7 @@ class Upstream:
             return EngineDead("upstream_no_model", server=self.place, model=self.model)
         if not trouble.reached:
             return EngineDead("upstream_away", server=self.place)
-        return EngineDead("upstream_unfit", server=self.place, status=status)
+        return EngineDead("upstream_unfit", server=self.place, status=status or trouble.reason)
 
     async def prompt_length(self, begun: str, extra: dict[str, Any]) -> int:
         """Tokens that the server reads for a chat whose answer has begun; 0 if it does not say.
@@ -229,6 +233,21 @@ class Upstream:
     async def close(self) -> None:
         """Close all connections."""
         await self._client.close()
+
+
+async def insist(ask: Callable[[], Awaitable[T]]) -> T:
+    """Ask until there is an answer: a stale connection or a busy moment must not decide a trial.
+
+    Raises Trouble, at once if asking again cannot help.
+    """
+    for pause in _PAUSES:
+        try:
+            return await ask()
+        except Trouble as trouble:
+            if trouble.cure not in (Cure.LOOK, Cure.WAIT) or not trouble.reached:
+                raise
+            await asyncio.sleep(pause)
+    return await ask()
 
 
 def said(chunk: ChatCompletionChunk) -> tuple[str, str]:

@@ -280,7 +280,7 @@ def test_a_flood_ends_at_the_longest_length(servers: Any, engines: Engines) -> N
     server = servers()
     said = hear(engines(server), ask("flood")).said["a"]
     assert said.end == "length" and len(said.ids) == 100
-    assert len(said.text) <= 100 * 32 + 6_000
+    assert len(said.text) <= 100 * 256 + 6_000
     until_sync(lambda: server.seen()[-1]["closed"], "the server has noticed")
 
 
