@@ -157,6 +157,11 @@ async def publish_all(messages: Sequence[Message]) -> None:
         breaker.worked()
 
 
+def is_away() -> bool:
+    """Whether this process hears no events, since the layer's server is away."""
+    return bool(getattr(get_channel_layer(), "away", False))
+
+
 async def hang_up() -> None:
     """Close this event loop's connections to the layer; the last thing that a process does."""
     try:

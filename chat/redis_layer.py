@@ -47,8 +47,17 @@ class RedisLayer(RedisPubSubChannelLayer):
 
     @property
     def returns(self) -> int:
-        """How often Redis came back to this event loop; what was told meanwhile is lost."""
-        return self._get_layer().returns
+        """How often Redis came back to this process; what was told meanwhile is lost."""
+        return sum(line.returns for line in self._lines)
+
+    @property
+    def away(self) -> bool:
+        """Whether this process listens, and Redis is away."""
+        return any(line.away for line in self._lines)
+
+    @property
+    def _lines(self) -> list[_Line]:
+        return [line for layer in list(self._layers.values()) for line in layer._shards]
 
     def _get_layer(self) -> _LoopLayer:
         loop = asyncio.get_running_loop()
@@ -69,7 +78,6 @@ class _LoopLayer(RedisPubSubLoopLayer):
     def __init__(self, **kwargs: Any) -> None:
         hosts = kwargs.pop("hosts")
         super().__init__(hosts=[], **kwargs)
-        self.returns = 0
         self._shards: list[_Line] = [_Line(host, self) for host in decode_hosts(hosts)]
 
     async def _subscribe_to_channel(self, channel: str) -> None:
@@ -108,7 +116,8 @@ class _Line:
         """Where subscriptions go; None while Redis does not listen to us."""
         self._unheard = False
         """A subscription did not get through: all of them are said again."""
-        self._away = False
+        self.away = False
+        self.returns = 0
         self._confirmed: set[str] = set()
         self._unconfirmed: dict[str, asyncio.Event] = {}
         """Subscriptions that somebody waits for; set when Redis confirms them or is away."""
@@ -143,7 +152,7 @@ class _Line:
             if self._task is None or self._task.done():
                 self._task = asyncio.create_task(self._keep_listening(), name="redis listener")
             await self._tell("subscribe", channel)
-        if channel not in self._confirmed and not self._away:
+        if channel not in self._confirmed and not self.away:
             confirmed = self._unconfirmed.setdefault(channel, asyncio.Event())
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(ANSWER_SECONDS):
@@ -196,9 +205,9 @@ class _Line:
                 pause = shortest
                 await self._listen(pubsub)
             except AWAY as error:
-                if not self._away:
+                if not self.away:
                     log.warning("Redis is away, events are lost until it is back: %s", error)
-                self._away = True
+                self.away = True
             except Exception:
                 log.exception("the Redis listener failed; it begins again")
             finally:
@@ -223,10 +232,10 @@ class _Line:
             told |= fresh
             fresh = self._wanted - told
         self._pubsub = pubsub
-        if self._away:
+        if self.away:
             log.warning("Redis is back")
-            self._layer.returns += 1
-        self._away = False
+            self.returns += 1
+        self.away = False
 
     async def _listen(self, pubsub: PubSub) -> None:
         asked = False

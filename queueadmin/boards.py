@@ -32,7 +32,9 @@ USUAL_SECONDS = 2 * BEAT_SECONDS
 """A heartbeat that is this old is nothing to speak of."""
 
 
-def board(seen: Snapshot, silences: Mapping[int, float], dead: set[int], now: float) -> Board:
+def board(
+    seen: Snapshot, silences: Mapping[int, float], dead: set[int], now: float, deaf: bool = False
+) -> Board:
     """What every page shows. `silences` are seconds since each worker's heart was seen to beat,
     rounded so that a living one changes nothing; `dead` are those silent for too long."""
     living = [row for row in seen.workers if row.pk not in dead]
@@ -49,7 +51,7 @@ def board(seen: Snapshot, silences: Mapping[int, float], dead: set[int], now: fl
         order=tuple(row["id"] for row in seen.waiting),
         held=tuple(row["id"] for row in seen.waiting if not seen.ranking.places[row["id"]]),
         workers={row.pk: _hand(row, seen, dead, silences, now) for row in seen.workers},
-        alerts=tuple(_alerts(seen, living, dead)),
+        alerts=tuple(_alerts(seen, living, dead, deaf)),
         trail={
             row.pk: Line(row.at.timestamp(), row.actor_name, words.recorded(row))
             for row in seen.trail
@@ -140,7 +142,7 @@ def _hand(
     )
 
 
-def _alerts(seen: Snapshot, living: list[Worker], dead: set[int]) -> list[Alert]:
+def _alerts(seen: Snapshot, living: list[Worker], dead: set[int], deaf: bool) -> list[Alert]:
     alerts = []
     ready = [row for row in living if row.state == Worker.State.READY]
     broken = [row for row in living if row.state == Worker.State.BROKEN]
@@ -154,6 +156,8 @@ def _alerts(seen: Snapshot, living: list[Worker], dead: set[int]) -> list[Alert]
         for row in seen.workers:
             if row.pk in dead:
                 alerts.append(Alert(f"silent-{row.pk}", "warn", *words.silent(row)))
+    if deaf:
+        alerts.append(Alert("events", "warn", *words.no_events()))
     if seen.count >= seen.queue.size:
         alerts.append(Alert("full", "danger", *words.full(seen.queue.size)))
     if seen.queue.paused:

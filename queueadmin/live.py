@@ -15,6 +15,7 @@ from typing import Protocol
 from django.utils import translation
 from msgspec.structs import replace
 
+from chat import events
 from chat.database import web
 from chat.heartbeats import Heartbeats
 from queueadmin.boards import board, changes
@@ -139,7 +140,7 @@ class LiveBoard:
         silences = {row.pk: self._heartbeats.age(row) for row in workers}
         dead = {row.pk for row in self._heartbeats.silent(workers)}
         with translation.override(language):
-            return board(self._seen, silences, dead, time.time())
+            return board(self._seen, silences, dead, time.time(), deaf=events.is_away())
 
     async def _tell(self, language: str, due: bool) -> None:
         fresh = self._board(language)

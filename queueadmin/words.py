@@ -153,6 +153,14 @@ def full(size: int) -> tuple[str, str]:
     )
 
 
+def no_events() -> tuple[str, str]:
+    """This web process hears no events."""
+    return (
+        _("Redis does not answer: pages hear of what happens up to 10 s late."),
+        _("Nothing is lost. Start Redis, or correct REDIS_URL; it is called again all the time."),
+    )
+
+
 def recorded(change: QueueChange) -> str:
     """What somebody did, as the end of a sentence that begins with their name."""
     if change.act == "cancel":

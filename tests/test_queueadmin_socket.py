@@ -91,6 +91,17 @@ async def test_a_full_line_is_an_alert(bench: Bench, cast: Cast) -> None:
     assert alert["kind"] == "full"
 
 
+async def test_a_process_that_hears_no_events_says_so(
+    bench: Bench, cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await bench.worker()
+    async with Dashboard(cast.watcher) as page:
+        assert (await page.until(bool))["alerts"] == []
+        monkeypatch.setattr("chat.events.is_away", lambda: True)
+        (alert,) = (await page.until(lambda board: board["alerts"]))["alerts"]
+    assert alert["kind"] == "events" and "Redis" in alert["words"] and alert["remedy"]
+
+
 async def test_only_a_window_of_a_deep_line_is_sent_with_the_whole_count(
     bench: Bench, cast: Cast
 ) -> None:

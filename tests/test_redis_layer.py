@@ -85,10 +85,12 @@ async def test_a_redis_that_is_killed_and_comes_back_is_listened_to_again(
         for number in range(50):
             await events.publish("c.1", {"type": "x", "number": number})
         assert time.monotonic() - began < 5, "nobody waits for what is away"
+        await until(events.is_away, "it is known to be away")
         late = await asyncio.wait_for(layer.new_channel(), 1)
         await asyncio.wait_for(layer.group_add("c.1", late), 1)
         redis_server.start()
         await ear.hears(10)
+        assert not events.is_away() and layer.returns == 1
         assert (await asyncio.wait_for(layer.receive(late), 5))["number"] == "probe"
     warned = [record.message for record in caplog.records if record.levelno == logging.WARNING]
     assert sum("events are lost" in line for line in warned) <= 2, "said once, not 50 times"
