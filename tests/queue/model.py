@@ -48,11 +48,33 @@ class KnownQueue:
         ]
         return sorted(ready, key=lambda row: (row.turn, row.pk))
 
+    def tries_a_suspect(self, worker: str) -> bool:
+        return any(row.strikes for row in self.of("running") if row.worker == worker)
+
+    def run(self, pk: int, worker: str) -> Known:
+        """Claimed by `worker`."""
+        row = self.rows[pk]
+        assert row in self.eligible()
+        row.state, row.worker, row.claimed = "running", worker, len(row.reply)
+        row.attempt += 1
+        return row
+
     def hold(self, parent: int) -> None:
         for row in self.of("waiting"):
             if row.parent == parent:
                 row.state = "cancelled"
                 self.hold(row.pk)
+
+    def rescue(self, worker: str) -> int:
+        """What a dead worker had goes back; suspects that it tried are to blame, or else all."""
+        lost = [row for row in self.of("running") if row.worker == worker]
+        tried = [row for row in lost if row.strikes and len(row.reply) == row.claimed]
+        for row in lost:
+            if row in tried or not tried:
+                self.count_strike(row)
+            if row.state == "running":
+                row.state = "waiting"
+        return len(lost)
 
     def count_strike(self, row: Known) -> None:
         row.strikes += len(row.reply) == row.claimed

@@ -2,75 +2,40 @@
 
 After every step the rows are compared with a model in plain Python: states, attempts, replies and
 strikes; never more run than the limit lets (P3); nobody is overtaken who was first in line (P5).
+Every worker has a connection of its own, and some steps are taken on several at the same time.
 """
 
 from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable
-from typing import Any, TypeVar
 
 import pytest
 from django.contrib.auth import get_user_model
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    initialize,
-    invariant,
     precondition,
     rule,
     run_state_machine_as_test,
 )
 
 from chat import generation_queue, operators
-from chat.admission import Draft, QueueRefusal
+from chat.admission import Draft, Enqueued, QueueRefusal
 from chat.claims import Growth
 from chat.database import DatabaseThreads
-from chat.models import Conversation, Generation, Queue, Worker
-from chat.ranking import rank
-from tests.acts import Bench, claim_of
+from chat.models import Generation, Worker
+from tests.acts import claim_of
 from tests.cast import guest, person
-from tests.queue.model import RUNNING_PER_USER, Known, KnownQueue
+from tests.queue.machine import WORKERS, QueueBase
 from tests.sizes import size
 
-T = TypeVar("T")
 PEOPLE = 4
 EXAMPLES = size(40, 500)  # of 40 steps each
-WORKERS = ("w1", "w2", "w3")
-WAITING_PER_USER, SIZE = 4, 10
 
 
-class QueueMachine(RuleBasedStateMachine):
-    loop: asyncio.AbstractEventLoop
-    db: DatabaseThreads
-    people: list[Any]
-
-    def __init__(self) -> None:
-        super().__init__()
-        Generation.objects.order_by("-id").delete()
-        Conversation.objects.all().delete()
-        Queue.objects.all().delete()
-        self.queue = Queue.objects.create(
-            name="default",
-            limit=2,
-            size=SIZE,
-            running_per_user=RUNNING_PER_USER,
-            waiting_per_user=WAITING_PER_USER,
-        )
-        self.bench = Bench(self.queue, self.db)
-        self.known = KnownQueue()
-        self.claims: list[Generation] = []
-        self.drafts: list[tuple[Draft, int]] = []
-        self.limit, self.paused, self.allowed, self.served = 2, False, 2, 0
-
-    def do(self, work: Awaitable[T]) -> T:
-        return self.loop.run_until_complete(work)
-
-    @initialize()
-    def workers_come(self) -> None:
-        self.workers = {name: self.do(self.bench.worker(name, slots=3)) for name in WORKERS}
+class QueueMachine(QueueBase):
+    """What people, operators and workers do."""
 
     # -- what people do ----------------------------------------------------------------------
 
@@ -81,23 +46,25 @@ class QueueMachine(RuleBasedStateMachine):
         parent = mine[pick % len(mine)].pk if follow and mine else None
         home = Generation.objects.get(pk=parent).conversation_id if parent else None
         draft = Draft(user.pk, uuid.uuid4(), "hello", home, parent)
-        waiting = self.known.of("waiting")
-        full = (
-            sum(row.author == user.pk for row in waiting) >= WAITING_PER_USER
-            or len(waiting) >= SIZE
-        )
+        full = not self.room_of(user.pk)
         try:
             row = self.do(generation_queue.enqueue(draft)).generation
         except QueueRefusal as refusal:
             assert full and refusal.code in ("too_many_waiting", "queue_full")
             return
         assert not full
-        unfinished = self.known.of("waiting") + self.known.of("running")
-        same = [other for other in unfinished if other.line == row.line]
-        assert row.turn >= self.served and all(row.turn > other.turn for other in same)
-        first = not same and row.turn == self.served
-        self.known.rows[row.pk] = Known(row.pk, user.pk, row.line, row.turn, parent, first)
-        self.drafts.append((draft, row.pk))
+        self.joined(draft, row)
+
+    @rule(who=st.integers(0, PEOPLE - 1))
+    def two_messages_at_once(self, who: int) -> None:
+        user, room = self.people[who], self.room_of(self.people[who].pk)
+        drafts = [Draft(user.pk, uuid.uuid4(), "hello") for _ in range(2)]
+        answers = self.at_once(*map(generation_queue.enqueue, drafts))
+        pairs = zip(drafts, answers, strict=True)
+        rows = [(one, said.generation) for one, said in pairs if isinstance(said, Enqueued)]
+        assert len(rows) == max(0, min(2, room))
+        for one, row in sorted(rows, key=lambda pair: pair[1].pk):
+            self.joined(one, row)
 
     @precondition(lambda self: self.drafts)
     @rule(pick=st.integers(0, 99))
@@ -132,30 +99,34 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(WORKERS), most=st.integers(1, 3))
     def claim(self, name: str, most: int) -> None:
-        rows = self.do(self.bench.claim(self.workers[name], most))
-        room = max(0, self.limit - len(self.known.of("running")))
+        busy = self.known.tries_a_suspect(name)
+        room = 0 if self.paused else max(0, self.limit - len(self.known.of("running")))
+        rows = self.do(self.benches[name].claim(self.workers[name], most))
+        assert not (busy and rows)
         for row in rows:
-            expected = self.known.eligible()[0]
-            assert row.pk == expected.pk, "the first eligible one is taken"
-            for other in self.known.eligible()[1:]:
-                overtaken = other.first_in_line and other.pk < row.pk
-                assert not overtaken, f"{row.pk} went before {other.pk}"
-            expected.state, expected.worker = "running", name
-            expected.claimed = len(expected.reply)
-            expected.attempt += 1
-            assert (row.attempt, row.reply) == (expected.attempt, expected.reply)
-            self.served = max(self.served, row.turn)
-            self.claims.append(row)
-        left = len(self.known.eligible())
-        most = 0 if self.paused else min(most, room)
-        assert len(rows) == most or (len(rows) < most and not left)
+            assert row.pk == self.known.eligible()[0].pk, "the first eligible one is taken"
+            self.claimed(row, name)
+        suspects = [row for row in rows if self.known.rows[row.pk].strikes]
+        assert not suspects or len(rows) == 1, "a suspect comes alone"
+        if len(rows) < min(most, room):
+            held_up = busy or suspects or (rows and self.suspects_wait())
+            assert held_up or not self.known.eligible(), "nobody waits beside a free place"
+        assert len(rows) <= room
 
-    def holder(self, pick: int) -> tuple[Generation, Known | None]:
-        """A claim given out some time, and its row if the claim still holds."""
-        row = self.claims[pick % len(self.claims)]
-        known = self.known.rows[row.pk]
-        holds = known.state == "running" and known.attempt == row.attempt
-        return row, known if holds else None
+    @rule(most=st.integers(1, 3))
+    def all_workers_claim_at_once(self, most: int) -> None:
+        room = 0 if self.paused else max(0, self.limit - len(self.known.of("running")))
+        simple = not self.suspects_wait() and not any(map(self.known.tries_a_suspect, WORKERS))
+        claims = (self.benches[name].claim(self.workers[name], most) for name in WORKERS)
+        answers = zip(WORKERS, self.at_once(*claims), strict=True)
+        taken = {row.pk: (row, name) for name, rows in answers for row in rows}
+        count = len(taken)
+        assert count <= room, "several workers together keep to the limit"
+        while taken:  # in the order of the queue, whichever worker was first
+            first = next(row for row in self.known.eligible() if row.pk in taken or simple)
+            self.claimed(*taken.pop(first.pk))
+        full = count == min(room, most * len(WORKERS))
+        assert full or not simple or not self.known.eligible()
 
     @precondition(lambda self: self.claims)
     @rule(
@@ -164,7 +135,7 @@ class QueueMachine(RuleBasedStateMachine):
     def append(self, pick: int, text: str, off: bool) -> None:
         row, known = self.holder(pick)
         end = len(known.reply) if known else 0
-        held = self.do(self.bench.append(row, text, expected=end + off))
+        held = self.do(self.bench_of(row).append(row, text, expected=end + off))
         assert held == (known is not None and not off)
         if known and held:
             known.reply, known.strikes = known.reply + text, 0
@@ -175,7 +146,7 @@ class QueueMachine(RuleBasedStateMachine):
         row, known = self.holder(pick)
         end = len(known.reply) if known else 0
         growth = Growth(claim_of(row), end, "whole", tuple(map(ord, "whole")), 0, whole=True)
-        assert self.do(self.bench.write(row, growth=growth)) == (known is not None)
+        assert self.do(self.bench_of(row).write(row, growth=growth)) == (known is not None)
         if known:
             known.reply, known.strikes = "whole", 0
 
@@ -183,7 +154,7 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(pick=st.integers(0, 99), well=st.booleans())
     def finish(self, pick: int, well: bool) -> None:
         row, known = self.holder(pick)
-        held = self.do(self.bench.finish(row) if well else self.bench.fail(row))
+        held = self.do(self.bench_of(row).finish(row) if well else self.bench_of(row).fail(row))
         assert held == (known is not None)
         if known:
             known.state = "done" if well else "failed"
@@ -191,10 +162,28 @@ class QueueMachine(RuleBasedStateMachine):
                 self.known.hold(known.pk)
 
     @precondition(lambda self: self.claims)
+    @rule(pick=st.integers(0, 99), text=st.text("ab", min_size=1, max_size=3))
+    def written_ended_and_stopped_at_once(self, pick: int, text: str) -> None:
+        row, known = self.holder(pick)
+        if known is None:
+            return
+        wrote, ended, stopped = self.at_once(
+            self.benches["w1"].append(row, text, expected=len(known.reply)),
+            self.benches["w2"].finish(row),
+            generation_queue.cancel(row.pk, row.author_id),
+        )
+        assert ended != stopped, "exactly one of them ends it"
+        if wrote:
+            known.reply, known.strikes = known.reply + text, 0
+        known.state = "done" if ended else "cancelled"
+        if stopped:
+            self.known.hold(known.pk)
+
+    @precondition(lambda self: self.claims)
     @rule(pick=st.integers(0, 99))
     def release(self, pick: int) -> None:
         row, known = self.holder(pick)
-        self.do(self.bench.release(row))
+        self.do(self.bench_of(row).release(row))
         if known:
             known.state = "waiting"
 
@@ -202,7 +191,7 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(pick=st.integers(0, 99))
     def engine_dies(self, pick: int) -> None:
         row, known = self.holder(pick)
-        said = self.do(self.bench.strike(row))
+        said = self.do(self.bench_of(row).strike(row))
         if known:
             self.known.count_strike(known)
         assert said == (known.state if known else "")
@@ -210,60 +199,16 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(name=st.sampled_from(WORKERS), moved=st.booleans())
     def rescue(self, name: str, moved: bool) -> None:
         worker = self.workers[name]
-        lost = [row for row in self.known.of("running") if row.worker == name and not moved]
-        touched = self.do(self.bench.rescue(worker, worker.heartbeat + moved))
-        for row in lost:
-            self.known.count_strike(row)
-            if row.state == "running":
-                row.state = "waiting"
-        assert touched >= len(lost) and bool(touched) == bool(lost)
+        touched = self.do(self.benches[name].rescue(worker, worker.heartbeat + moved))
+        lost = 0 if moved else self.known.rescue(name)
+        assert touched >= lost and bool(touched) == bool(lost)
         self.workers[name] = Worker.objects.get(pk=worker.pk)
-
-    # -- what always holds -------------------------------------------------------------------
-
-    @invariant()
-    def rows_are_as_known(self) -> None:
-        rows = Generation.objects.order_by("id").values_list(
-            "id", "state", "attempt", "reply", "reply_end", "token_count", "strikes", "worker__name"
-        )
-        assert list(rows) == [
-            (
-                row.pk,
-                row.state,
-                row.attempt,
-                row.reply,
-                len(row.reply),
-                len(row.reply),
-                row.strikes,
-                row.worker if row.state == "running" else None,
-            )
-            for row in self.known.rows.values()
-        ]
-
-    @invariant()
-    def never_more_than_the_limit_run(self) -> None:
-        running = Generation.objects.running().count()
-        # A lowered limit lets running ones finish: what is allowed only shrinks towards it.
-        self.allowed = max(self.limit, min(self.allowed, running))
-        assert running <= self.allowed
-        if running > self.limit:
-            self.allowed = running
-
-    @invariant()
-    def everybody_s_place_is_the_order_of_claims(self) -> None:
-        places = rank(Queue.objects.get(pk=self.queue.pk)).places
-        assert set(places) == {row.pk for row in self.known.of("waiting")}
-        counted = [pk for pk, place in places.items() if place is not None]
-        assert [places[pk] for pk in counted] == list(range(1, len(counted) + 1))
-        takable = [row.pk for row in self.known.eligible()]
-        assert counted == [pk for pk in takable if pk in counted]
-        assert takable[:1] == counted[:1]
 
 
 @pytest.mark.timeout(900)
 def test_every_interleaving_keeps_the_promises(database: str, settings_unhurried: None) -> None:
     QueueMachine.loop = asyncio.new_event_loop()
-    QueueMachine.db = DatabaseThreads("machine", 1)
+    QueueMachine.threads = {name: DatabaseThreads(name, 1) for name in WORKERS}
     people = [person("p1"), person("p2"), guest("g1"), guest("g2")]
     QueueMachine.people = people
     assert get_user_model().objects.count() == PEOPLE
@@ -278,5 +223,6 @@ def test_every_interleaving_keeps_the_promises(database: str, settings_unhurried
             ),
         )
     finally:
-        QueueMachine.loop.run_until_complete(QueueMachine.db.close())
+        for threads in QueueMachine.threads.values():
+            QueueMachine.loop.run_until_complete(threads.close())
         QueueMachine.loop.close()
