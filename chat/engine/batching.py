@@ -21,6 +21,8 @@ def attentions(loaded: Loaded) -> tuple[str, ...]:
 
     Ours is for CPUs and for models whose layers all see the whole past.
     """
+    if loaded.homes:
+        return ("sdpa",)  # the kernels of the others read the cache by themselves
     if loaded.device.type == "cuda":
         return (FLASH, "sdpa")
     layers = group_layers_by_attn_type(loaded.model.config.get_text_config())
@@ -30,7 +32,9 @@ def attentions(loaded: Loaded) -> tuple[str, ...]:
     return ("sdpa",)
 
 
-def batching_config(room: Room, flash: bool = False) -> ContinuousBatchingConfig:
+def batching_config(
+    room: Room, flash: bool = False, spread: bool = False
+) -> ContinuousBatchingConfig:
     """The library's batching, sized explicitly: by itself it would take most of the memory.
 
     Graphs and double-buffering stay off on every device: both would run steps without calling
@@ -46,6 +50,7 @@ def batching_config(room: Room, flash: bool = False) -> ContinuousBatchingConfig
         use_cuda_graph=False,
         use_async_batching=False,
         auto_switch_to_flash=flash,
+        max_blocks_per_request=0 if spread else None,
     )
 
 
@@ -55,7 +60,8 @@ def make_manager(loaded: Loaded, room: Room, attention: str) -> ContinuousBatchi
     generation = GenerationConfig(do_sample=False, eos_token_id=-1)
     loaded.model.set_attn_implementation("sdpa")  # the only one that the constructor accepts
     manager: Any = loaded.model.init_continuous_batching(
-        generation, batching_config(room, flash=attention == FLASH)
+        generation,
+        batching_config(room, flash=attention == FLASH, spread=bool(loaded.homes)),
     )
     assert isinstance(manager, ContinuousBatchingManager)
     if attention == row_attention.NAME:

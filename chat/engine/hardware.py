@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,8 +89,17 @@ def choose_threads(asked: int, parameters: int) -> int:
     return max(1, min(usable or 1, psutil.cpu_count(logical=False) or usable or 1))
 
 
-def choose_room(spec: EngineSpec, config: Any, device: torch.device, dtype: torch.dtype) -> Room:
-    """Slots, window and cache that fit into the share of free memory; never less than one reply."""
+def choose_room(
+    spec: EngineSpec,
+    config: Any,
+    device: torch.device,
+    dtype: torch.dtype,
+    layers: Mapping[torch.device, int] | None = None,
+) -> Room:
+    """Slots, window and cache that fit into the share of free memory; never less than one reply.
+
+    `layers` says how many are on which device, if they are on several.
+    """
     cpu = device.type == "cpu"
     most = int(getattr(config, "max_position_embeddings", None) or _CPU_WINDOW)
     window = min(most, spec.context_length or (_CPU_WINDOW if cpu else _GPU_WINDOW))
@@ -98,7 +108,10 @@ def choose_room(spec: EngineSpec, config: Any, device: torch.device, dtype: torc
     gpu = device.type == "cuda"
     page = max(spec.page_size, _GPU_PAGE) if gpu else spec.page_size
     share = spec.memory_share or (_GPU_SHARE if gpu else _SHARE)
-    possible = int(free_memory(device) * share) // _bytes_per_block(page, config, dtype, batch)
+    possible = min(
+        int(free_memory(home) * share) // _bytes_per_block(page, config, dtype, batch, count)
+        for home, count in (layers or {device: int(config.num_hidden_layers)}).items()
+    )
     wanted = slots * -(-window // page) + 1
     blocks = min(spec.num_blocks or wanted, possible)
     if blocks < 2:
@@ -117,12 +130,14 @@ def free_memory(device: torch.device) -> int:
     return int(psutil.virtual_memory().available)
 
 
-def _bytes_per_block(page_size: int, config: Any, dtype: torch.dtype, batch: int) -> int:
-    """Memory of one block in all layers, and its share of what reading it takes in one layer."""
+def _bytes_per_block(
+    page_size: int, config: Any, dtype: torch.dtype, batch: int, layers: int
+) -> int:
+    """Memory of one block in so many layers, and its share of what reading it takes in one."""
     heads = int(config.num_attention_heads)
     pairs = int(getattr(config, "num_key_value_heads", None) or heads)
     size = int(getattr(config, "head_dim", None) or config.hidden_size // heads)
-    stored = 2 * int(config.num_hidden_layers) * pairs * size * dtype.itemsize
+    stored = 2 * layers * pairs * size * dtype.itemsize
     read = (2 * heads + pairs) * size * dtype.itemsize + 16
     mask = batch * dtype.itemsize
     return int(page_size * (stored + read + mask))

@@ -17,6 +17,10 @@ from .base import EngineDead, Progress
 from .hardware import choose_device, choose_dtype, choose_threads
 from .model_files import find_model
 from .spec import EngineSpec
+from .spread import Homes, homes_of
+
+BALANCED = "balanced"
+"""The device's name that means all GPUs together, each with about as many layers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,8 @@ class Loaded:
     tokenizer: Any
     device: torch.device
     parameters: int
+    homes: Homes
+    """The device of each layer; empty if the whole model is on one."""
 
 
 def load(spec: EngineSpec, progress: Progress) -> Loaded:
@@ -40,7 +46,8 @@ def load(spec: EngineSpec, progress: Progress) -> Loaded:
     with causes(name):
         progress(0.1, "tokenizer")
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-        device = choose_device(spec.device)
+        spread = spec.device == BALANCED
+        device = choose_device("cuda" if spread else spec.device)
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
         dtype = choose_dtype(spec.dtype, device, _stored_dtype(config))
         progress(0.2, "weights")
@@ -51,14 +58,17 @@ def load(spec: EngineSpec, progress: Progress) -> Loaded:
             use_safetensors=True,
             trust_remote_code=False,
             attn_implementation="sdpa",
+            device_map=BALANCED if spread else None,
         )
         progress(0.8, "device")
-        model.to(device).eval().requires_grad_(False)
+        model = (model if spread else model.to(device)).eval().requires_grad_(False)
+        homes = homes_of(model) if spread else {}
+        device = model.device
     parameters = sum(weight.numel() for weight in model.parameters())
     torch.set_num_threads(choose_threads(spec.threads, parameters))
     if spec.fast_matmul and device.type == "cpu":
         torch.backends.mkldnn.matmul.fp32_precision = "bf16"  # type: ignore[attr-defined]
-    return Loaded(name, folder, model, tokenizer, device, parameters)
+    return Loaded(name, folder, model, tokenizer, device, parameters, homes)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ thread can die unseen or outlive the engine.
 from __future__ import annotations
 
 import logging
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass
 from itertools import count
 
@@ -27,6 +27,7 @@ from .model_files import fingerprint
 from .reply import ReplyText
 from .sampling import Sampler
 from .spec import EngineSpec
+from .spread import spread_cache
 from .tasks import Start, TaskMaker
 
 log = logging.getLogger(__name__)
@@ -82,7 +83,9 @@ class TransformersEngine:
         loaded = load(self._spec, progress)
         with causes(loaded.name), torch.inference_mode():
             config = loaded.model.config.get_text_config()
-            self._room = choose_room(self._spec, config, loaded.device, loaded.model.dtype)
+            layers = Counter(loaded.homes.values())
+            room = choose_room(self._spec, config, loaded.device, loaded.model.dtype, layers)
+            self._room = room
             progress(0.9, "cache")
             self._model = loaded.model
             self._set_up(loaded)
@@ -92,7 +95,7 @@ class TransformersEngine:
         progress(1.0, "ready")
         return Model(
             name=loaded.name,
-            device=str(loaded.device),
+            device=" + ".join(map(str, dict.fromkeys(loaded.homes.values()))) or str(loaded.device),
             dtype=str(loaded.model.dtype).removeprefix("torch."),
             slots=self._room.slots,
             context_length=self._room.context_length,
@@ -109,7 +112,9 @@ class TransformersEngine:
             self._manager = make_manager(loaded, self._room, attention)
             self._manager.logit_processor = self._sampler.processors()
             self._manager.output_router = self._outlet
-            self._processor: ContinuousBatchProcessor = self._manager._create_batch_processor()
+            with spread_cache(loaded.homes, loaded.name):
+                processor: ContinuousBatchProcessor = self._manager._create_batch_processor()
+            self._processor = processor
             try:
                 self._try_out()
             except (NotImplementedError, RuntimeError, ImportError) as error:
