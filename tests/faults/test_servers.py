@@ -83,7 +83,7 @@ async def test_r16_a_rolling_restart_under_load_loses_nothing(
     assert set(result.exits) == {0} and result.resumed < 5
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(size(180, 1_800))
 async def test_r9_a_killed_worker_s_reply_goes_on_while_its_reader_looks_on(
     site: MakeSite,
     worker: MakeWorker,
