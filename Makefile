@@ -1,8 +1,9 @@
-# `make check` is everything that CI checks; `make test` only the tests.
+# `make check` is everything that CI checks; `make test` only the tests, `make test-distributed` the
+# same tests on PostgreSQL and Redis.
 
-.PHONY: check lint test
+.PHONY: check lint test test-distributed
 
-check: lint test
+check: lint test test-distributed
 
 lint:
 	ruff check .
@@ -14,4 +15,7 @@ lint:
 		python manage.py check --deploy --fail-level WARNING
 
 test:
-	pytest
+	env -u DATABASE_URL -u REDIS_URL pytest
+
+test-distributed:
+	python -m tests.distributed
