@@ -52,11 +52,12 @@ async def grown(row: Generation, end: int) -> bool:
 async def test_r28_what_was_rolled_back_behind_the_worker_s_back_is_written_whole(
     cast: Cast, bench: Bench, workers: Workers, figure: Any, caplog: Any
 ) -> None:
-    await bench.set(limit=4)
+    await bench.set(limit=4, paused=True)  # nothing starts before somebody listens
     await workers.start(step_delay=0.01)
     async with Listener() as listener:
         rows = [await say(user, TEXT) for user in (cast.alice, cast.bob, cast.charlie)]
         await listener.join(*rows)
+        await bench.set(paused=False)
         kept = [await remembered(row.pk) for row in rows]  # nothing prepared, perhaps not claimed
         for end in (50, 200):
             for row in rows:
