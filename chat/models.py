@@ -187,6 +187,12 @@ class Generation(models.Model):
             models.Index(fields=["author", "state"], name="generation_author"),
             models.Index(fields=["author", "-created_at"], name="generation_recent"),
             models.Index(fields=["conversation", "id"], name="generation_thread"),
+            # Few run, however many wait: a claim reads them all, and must not walk past the others.
+            models.Index(
+                fields=["queue", "author"],
+                name="generation_running",
+                condition=Q(state="running"),
+            ),
             models.Index(
                 fields=["queue", "-ended_at"], name="generation_ended", condition=Q(state="done")
             ),
