@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, TypeVar, cast
@@ -30,6 +31,7 @@ FLAGS = {"continue_final_message": True, "add_generation_prompt": False}
 """How vLLM and SGLang are asked to continue a final assistant message; others just do it."""
 _ALIVE_SECONDS = 10.0  # a server that cannot list its models in that time is not there
 _SEEDS = 2**31  # what every server can read as a seed
+_UNSOUND = re.compile("[\x00\ud800-\udfff]")
 _PAUSES = (0.1, 0.5, 2.0)  # seconds between the questions of a trial
 _MOST_TRIES = len(OPTIONAL) + 1
 
@@ -257,4 +259,10 @@ def said(chunk: ChatCompletionChunk) -> tuple[str, str]:
     delta = chunk.choices[0].delta
     more = delta.model_extra or {}
     thought = more.get("reasoning_content") or more.get("reasoning") or ""
-    return (thought if isinstance(thought, str) else ""), (delta.content or delta.refusal or "")
+    answer = delta.content or delta.refusal or ""
+    return _sound(thought), _sound(answer)
+
+
+def _sound(text: object) -> str:
+    """Text that can be stored and sent: JSON can carry what neither UTF-8 nor databases can."""
+    return _UNSOUND.sub("\N{REPLACEMENT CHARACTER}", text) if isinstance(text, str) else ""

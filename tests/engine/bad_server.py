@@ -123,6 +123,8 @@ class Handler(BaseHTTPRequestHandler):
         if word == "think":
             for thought in ("Let ", "me ", "see."):
                 self._chunk({REASONING[at % 2]: thought})
+        if word == "unsound":
+            self._chunk({"content": "a\x00b\ud800c"})
         if word == "mark":
             for part in ("<thi", "nk>Let me", " see.</th", "ink>"):
                 self._chunk({"content": part})

@@ -6,7 +6,8 @@ Servers with a model are in test_openai_servers.py.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 from msgspec.structs import replace
 
 from chat.engine.base import (
+    Dead,
     EngineDead,
     Model,
     Piece,
@@ -27,11 +29,14 @@ from chat.engine.base import (
 )
 from chat.engine.openai_engine import OpenAIEngine
 from chat.engine.spec import EngineSpec, OpenAISpec
+from chat.feed import Feed
 from tests.waiting import until_sync
 
 from .bad_server import STORY
 from .running import Said
 from .servers import Server, bad_server
+from .test_feed import ended, is_dead, pieces
+from .test_feed import until as feed_until
 
 PLAIN = Sampling(0.0, 0, 1.0, 1.0, max_new_tokens=100, seed=1)
 Engines = Callable[..., OpenAIEngine]
@@ -272,6 +277,11 @@ def test_an_answer_after_reasoning_goes_on_without_new_reasoning(
     assert said.text == STORY.removeprefix(" 1 2") and said.reasoning == 0
 
 
+def test_characters_that_cannot_be_stored_are_replaced(servers: Any, engines: Engines) -> None:
+    said = hear(engines(servers()), ask("unsound")).said["a"]
+    assert said.text == "a\ufffdb\ufffdc" + STORY
+
+
 def test_a_content_filter_ends_a_reply(servers: Any, engines: Engines) -> None:
     assert hear(engines(servers()), ask("filter")).said["a"].end == "filtered"
 
@@ -391,3 +401,48 @@ def test_neither_text_nor_key_is_logged(
     hear(engine, ask("refuse 400 private"), ask("cut 3 private", "b"))
     assert "private" not in caplog.text and "sesame" not in caplog.text
     assert "sesame" not in repr(OpenAISpec(key="sesame"))
+
+
+# -- in the engine's process ----------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def fed(server: Server, **settings: Any) -> AsyncIterator[Feed]:
+    openai = OpenAISpec(url=server.url, **settings)
+    feed = Feed(EngineSpec(kind="openai", openai=openai))
+    await feed.start()
+    try:
+        yield feed
+    finally:
+        await feed.stop()
+
+
+async def test_a_late_refusal_crosses_the_pipe_after_its_pieces(servers: Any) -> None:
+    async with fed(servers(), resume="never") as feed:
+        feed.add(ask("quiet 5"))
+        feed.add(ask("hello", "b"))
+        seen = await feed_until(feed, lambda message: isinstance(message, Refused))
+        assert seen[-1] == Refused("a", "upstream_cut", {})
+        assert "".join(piece.text for piece in pieces(seen, "a")) == " 1 2 3 4 5"
+        if not any(piece.end for piece in pieces(seen, "b")):
+            seen += await feed_until(feed, ended("b"))
+        assert "".join(piece.text for piece in pieces(seen, "b")) == STORY
+
+
+async def test_a_server_that_is_gone_is_a_death_without_suspects_outside(servers: Any) -> None:
+    server = servers()
+    async with fed(server) as feed:
+        feed.add(ask("hello"))
+        await feed_until(feed, ended("a"))
+        server.kill()
+        feed.add(ask("hello", "b"))
+        seen = await feed_until(feed, is_dead)
+    assert isinstance(seen[-1], Dead)
+    assert (seen[-1].reason, seen[-1].suspects) == ("upstream_away", ())
+
+
+async def test_a_message_that_kills_its_server_is_a_suspect(servers: Any) -> None:
+    async with fed(servers()) as feed:
+        feed.add(ask("die 0"))
+        seen = await feed_until(feed, is_dead)
+    assert isinstance(seen[-1], Dead) and seen[-1].suspects == ("a",)
