@@ -35,8 +35,7 @@ log = logging.getLogger(__name__)
 SIGNED_OUT, TOO_MANY_SOCKETS, TOO_MANY_FRAMES, UNAVAILABLE = 4001, 4002, 4004, 4005
 
 WORTH_BYTES = 16 * 1024
-"""An acknowledgement of so much does not count as a frame: the more it is sent, the more often the
-page has to acknowledge."""
+"""An acknowledgement of so much does not count as a frame: what the page was sent demands it."""
 
 
 class ChatConsumer(AsyncWebsocketConsumer):
@@ -203,10 +202,8 @@ class ChatConsumer(AsyncWebsocketConsumer):
         conversation = str(row.conversation_id)
         if frame.conversation is None:
             await self._follow(conversation)
-        id, parent = str(frame.id), row.parent_id
-        await self.tab.send(
-            frames.Accepted(id, conversation, row.pk, parent=parent, again=enqueued.again)
-        )
+        id, parent, again = str(frame.id), row.parent_id, enqueued.again
+        await self.tab.send(frames.Accepted(id, conversation, row.pk, parent, again))
         if conversation == self.tab.conversation:  # at once: its event may be lost
             await self.tab.show(row)
 

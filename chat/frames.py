@@ -30,9 +30,7 @@ MAX_TITLE = 120
 MAX_KNOWN = 2_000
 """Finished turns that a page may name as already shown when it opens a conversation."""
 
-FURTHEST = 2**53 - 1
-"""The greatest integer that is exact in JavaScript."""
-
+FURTHEST = 2**53 - 1  # JavaScript's exact integers only
 Id = Annotated[int, Meta(ge=1, le=FURTHEST)]
 """A generation's id."""
 Position = Annotated[int, Meta(ge=0, le=FURTHEST)]
@@ -43,16 +41,12 @@ _INVISIBLE = re.compile(r"[\s\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\u00ad
 
 
 class FrameError(Exception):
-    """A frame that is not one of ours; `code` says why, `about` names the prompt it came with."""
+    """A frame that is not one of ours; `code` says why, `about` names the prompt it came with. Of
+    a limit, `most` is how much it allows and `retry` when it ends, in seconds."""
 
     def __init__(self, code: str, about: str = "", retry: int = 0, most: int = 0) -> None:
         super().__init__(code)
-        self.code = code
-        self.about = about
-        self.retry = retry
-        """When it may be tried again, in seconds; 0 if that changes nothing."""
-        self.most = most
-        """The limit that was reached, if it was one."""
+        self.code, self.about, self.retry, self.most = code, about, retry, most
 
 
 class Inbound(Struct, frozen=True, tag_field="type", tag=str.lower, forbid_unknown_fields=True):
@@ -247,11 +241,8 @@ class Listed(Outbound, frozen=True):
 
 
 class Error(Outbound, frozen=True):
-    """A frame could not be used; nothing has changed. `about` names what it was about.
-
-    `retry` is when it may be tried again, in seconds. One that comes before `hello` says why the
-    socket is about to be closed.
-    """
+    """A frame could not be used; nothing has changed. `about` names what it was about, `retry` is
+    when to try again (seconds). One before `hello` says why the socket is closed."""
 
     code: str
     words: str
