@@ -3,17 +3,14 @@
 from django.db import migrations
 
 INDEXES = (
-    # A claim and a ranking read the waiting ones in order. A finished row is in neither index:
+    # A claim and a ranking read the waiting ones in order. A finished row is not in this index;
     # the full one, which SQLite needs, would be written twice more for every generation.
     """CREATE INDEX generation_waiting ON chat_generation (queue_id, priority DESC, turn, id)
        WHERE state = 'waiting'""",
-    """CREATE INDEX generation_running ON chat_generation (queue_id, author_id)
-       WHERE state = 'running'""",
     "DROP INDEX generation_order",
 )
 INDEXES_BACK = (
     "CREATE INDEX generation_order ON chat_generation (state, queue_id, priority DESC, turn, id)",
-    "DROP INDEX generation_running",
     "DROP INDEX generation_waiting",
 )
 
