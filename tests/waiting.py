@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 STEP = 0.01  # seconds between two looks
 
 
 async def until(
-    look: Callable[[], T | Awaitable[T]], what: str, seconds: float = 10.0, step: float = STEP
-) -> T:
-    """Look again and again until the answer is true, and return it; fails after `seconds`."""
+    look: Callable[[], Any], what: str, seconds: float = 10.0, step: float = STEP
+) -> Any:
+    """Look again and again until the answer is true, and return it; fails after `seconds`.
+
+    `look` may be a function or a coroutine function.
+    """
     deadline = time.monotonic() + seconds
     while True:
         seen = look()
