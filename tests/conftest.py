@@ -16,6 +16,7 @@ from channels.layers import channel_layers
 from django.db import connection, transaction
 from django.test.utils import setup_databases, teardown_databases
 
+from chat import events
 from chat.admission import default_queue
 from chat.database import DatabaseThreads
 from chat.models import Queue
@@ -98,6 +99,7 @@ def cast(database: str) -> Cast:
 def layer() -> Iterator[None]:
     """The in-memory channel layer belongs to one event loop, so each test gets its own."""
     channel_layers.backends.clear()
+    events.breaker = events.Breaker()  # a layer that failed one test is not the next one's
     yield
     channel_layers.backends.clear()
 

@@ -55,17 +55,18 @@ async def test_r7_a_killed_redis_loses_nothing(
     site: MakeSite, over_redis: str, redis_server: RedisServer, tabs: Tabs, figure: Figure
 ) -> None:
     count = size(6, 50)
-    sites = await two_sites(site, over_redis, CHATSITE_ECHO_DELAY="0.02")
-    await web(Queue.objects.update, limit=64)
+    sites = await two_sites(site, over_redis, CHATSITE_ECHO_DELAY="0.02", CHATSITE_SLOTS="64")
+    await web(Queue.objects.update, limit=64, paused=True)  # all are to grow at the same time
     users = [await web(person, f"r7-{n}") for n in range(count)]
     first = [await tabs.of(sites[0].port, user) for user in users]
-    pks = [await tab.say(text_of(n, 600)) for n, tab in enumerate(first)]
+    pks = [await tab.say(text_of(n, size(600, 1_500))) for n, tab in enumerate(first)]
     second = [
         await tabs.of(sites[1].port, user, tab.page.conversation)
         for user, tab in zip(users, first, strict=True)
     ]
+    await web(Queue.objects.update, paused=False)
     readers = list(zip(first + second, pks + pks, strict=True))
-    await until(lambda: all(end_of(*one) > 50 for one in readers), "all grow, in both processes")
+    await until(lambda: all(end_of(*one) > 50 for one in readers), "all grow, everywhere", 30)
 
     redis_server.kill()
     await asyncio.sleep(AWAY_SECONDS)
@@ -78,7 +79,7 @@ async def test_r7_a_killed_redis_loses_nothing(
     )
     recovered = time.monotonic() - back
     rows = await finished(pks)
-    await asyncio.gather(*(tab.final(pk, 60) for tab, pk in readers))
+    await asyncio.gather(*(tab.final(pk, 90) for tab, pk in readers))
     lost = sum(len(rows[pk]) - end_of(tab, pk) for tab, pk in readers)
     wrong = sum(not same(tab, other, pk) for tab, other, pk in zip(first, second, pks, strict=True))
     back_taken = sum(tab.page.taken_back for tab, _ in readers)
@@ -106,7 +107,7 @@ async def finished(pks: list[int]) -> dict[int, str]:
     async def all_done() -> bool:
         return await web(done.count) == len(pks)
 
-    await until(all_done, "all replies are finished", 60)
+    await until(all_done, "all replies are finished", 120)
     return await web(lambda: dict(done.values_list("pk", "reply")))
 
 
