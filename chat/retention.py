@@ -1,5 +1,5 @@
 """What is removed by itself, once a day: what is left of deleted conversations, guests who never
-chatted, and ended sessions."""
+chatted, workers that are long gone, and ended sessions."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from chat.database import DatabaseThreads
-from chat.models import Generation
+from chat.models import Generation, Worker
 
 log = logging.getLogger(__name__)
 
 DAY_SECONDS = 86_400
+WORKER_DAYS = 30
+"""A worker that was stopped for so long does not come back: containers get a new name each."""
 BATCH = 500
 """Rows deleted in one transaction, so that nobody waits long for the write lock."""
 
@@ -34,6 +36,8 @@ def purge(now: datetime) -> int:
         emptied.filter(created_at__lt=day_ago).values_list("pk", flat=True)[:BATCH]
     ):
         Generation.objects.filter(pk__in=batch).delete()
+    long_stopped = Worker.objects.filter(state=Worker.State.STOPPED)
+    long_stopped.filter(seen_at__lt=now - timedelta(days=WORKER_DAYS)).delete()
     gone = 0
     before = now - timedelta(days=settings.CHATSITE_GUEST_DAYS)
     while batch := list(_silent().filter(guest__created_at__lt=before)[:BATCH]):
