@@ -37,9 +37,15 @@ def test_a_failure_is_said_even_without_its_parameters(reason: str) -> None:
 
 def test_each_refusal_and_frame_error_has_a_sentence_of_its_own() -> None:
     said = [refusal(code, detail, 3) for code, detail in REFUSALS.items()]
-    said += [frame_error(code) for code in FRAME_ERRORS if code != "not_found"]
+    said += [frame_error(code, 8, 12) for code in FRAME_ERRORS if code != "not_found"]
     assert len(set(said)) == len(said)
     assert not [words for words in said if "%(" in words or "could not be done" in words]
+
+
+def test_a_limit_of_frames_or_tabs_says_how_much_and_when_it_ends() -> None:
+    assert "240 a minute" in (said := frame_error("too_many_frames", 240, 12)) and "12 s" in said
+    assert "8 tabs" in frame_error("too_many_tabs", 8)
+    assert "200 tabs" in frame_error("too_many_here", 200)
 
 
 def test_a_refusal_for_speed_says_when_it_ends() -> None:
