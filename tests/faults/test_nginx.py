@@ -93,15 +93,15 @@ async def test_a_reply_streams_through_nginx_while_page_processes_restart(
     await asyncio.to_thread(proxy, port, [page.port for page in pages])
 
     tab = await tabs.of(port, cast.alice)
-    pk = await tab.say(r9.TEXT)
     for page in pages:
-        await until(lambda: pk in tab.page.turns and tab.page.turns[pk].end > 10, "it grows", 30)
+        pk = await tab.say(r9.TEXT * 2)
+        await until(lambda p=pk: p in tab.page.turns and tab.page.turns[p].end > 10, "it grows", 30)
         assert await page.stop() == 0
         seen = tab.page.turns[pk].end
-        await until(lambda s=seen: tab.page.turns[pk].end > s, "the other one goes on", 20)
+        await until(lambda p=pk, s=seen: tab.page.turns[p].end > s, "the other one goes on", 20)
         await page.start()
-    turn = await tab.final(pk, 60)
-    assert turn.text.strip() == r9.TEXT.strip() and not tab.page.taken_back
+        turn = await tab.final(pk, 60)
+        assert turn.text.strip() == (r9.TEXT * 2).strip() and not tab.page.taken_back
     assert tab.closed and set(tab.closed) == {1012}
     figure("R16 behind nginx, two page processes: both restarted in mid-reply, lost 0")
 
