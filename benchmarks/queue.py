@@ -125,6 +125,8 @@ def fill(depth: int) -> None:
         first = User.objects.order_by("pk").values_list("pk", flat=True)[0]
         sql = FILL.format(count=depth, queue=queue.pk, first=first, people=PEOPLE, uuid=uuid)
         with connection.cursor() as cursor:
+            if connection.vendor == "postgresql":
+                cursor.execute("SET statement_timeout = 0")
             cursor.execute(sql)
             cursor.execute("ANALYZE")
 

@@ -20,7 +20,11 @@ MIN_SAMPLES = 3
 """Fewer finished generations than this say nothing about the next."""
 
 
-MOST_JOINING = 0.8
+PASSING = 0.3
+"""Of those who are placed before, how many really pass: the others wait behind replies of their
+own, or come when our turn is served already. Fitted to a simulated day (docs/scale.md)."""
+
+MOST_PASSING = 0.8
 """Of the slots' time that newcomers can take: else nobody behind them would ever be served."""
 
 
@@ -30,20 +34,19 @@ def expected_wait(
     """Seconds until the one at `position` (from 1) starts, as (low, high); None if unknown.
 
     `slots` is how many generations run at once, `seconds` how long recent ones ran, `joining` how
-    many newcomers a second are served before.
+    many newcomers a second are placed before.
     """
     if slots < 1 or position < 1 or len(seconds) < MIN_SAMPLES:
         return None
     mean = statistics.fmean(seconds)
     deviation = statistics.pstdev(seconds)
-    taken = min(MOST_JOINING, joining * mean / slots)
+    taken = min(MOST_PASSING, PASSING * joining * mean / slots)
     place = position / (1 - taken)
     middle = place * mean / slots
     # With one ahead of us, the wait is anything from now to a whole service time.
     around = mean / 2 * math.sqrt(place)
     spread = SPREAD * (deviation * math.sqrt(place + place**2 / len(seconds)) + around) / slots
-    low = position * mean / slots - spread  # newcomers may as well stay away
-    return _rounded(max(0.0, low), down=True), _rounded(middle + spread, down=False)
+    return _rounded(max(0.0, middle - spread), down=True), _rounded(middle + spread, down=False)
 
 
 def _rounded(seconds: float, *, down: bool) -> int:

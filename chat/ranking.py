@@ -14,7 +14,6 @@ from django.utils import timezone
 
 from chat.estimate import expected_wait
 from chat.models import Generation, Queue, Worker
-from chat.transitions import ENDED
 
 RANKED = 5_000
 """So many of those who wait are told their place: some milliseconds, however deep the line."""
@@ -74,23 +73,22 @@ class Ranking:
 def rank(queue: Queue, now: datetime | None = None) -> Ranking:
     """Rank those who wait, the first RANKED of them, even when fewer may wait by now."""
     newcomers = _Newcomers(queue, now or timezone.now())
-    running: dict[int, int] = {}
-    for author in queue.generations.running().values_list("author_id", flat=True):
-        running[author] = running.get(author, 0) + 1
+    line = queue.generations.waiting().in_order()
+    waiting = list(line.values_list("id", "author_id", "parent_id", "turn")[:RANKED])
+    running = dict(queue.generations.running().values_list("id", "author_id"))
+    # Without a join, for which PostgreSQL would read and sort all that wait.
+    unfinished = running.keys() | {row[0] for row in waiting}
     slots = sum(queue.workers.filter(state=Worker.State.READY).values_list("slots", flat=True))
-    walk = _Walk(queue.running_per_user, min(queue.limit, slots), running)
-    rows = (
-        queue.generations.waiting()
-        .in_order()
-        .values_list("id", "author_id", "parent__state", "turn")
-    )
+    walk = _Walk(queue.running_per_user, min(queue.limit, slots), Counter(running.values()))
     joining: dict[int, float] = {}
-    for pk, author, parent, turn in rows[:RANKED]:
-        walk.pass_by(pk, author, ready=parent is None or parent in ENDED)
+    for pk, author, parent, turn in waiting:
+        if pk in running:
+            continue  # claimed between the two looks
+        walk.pass_by(pk, author, ready=parent not in unfinished)
         if walk.places[pk] and (rate := newcomers.before(turn)):
             joining[pk] = rate
-    count = sum(running.values())
-    whole = len(walk.places) < RANKED
+    count = len(running)
+    whole = len(waiting) < RANKED
     return Ranking(
         queue, walk.places, walk.ahead, joining, count, slots, recent_seconds(queue), whole
     )
@@ -114,12 +112,12 @@ class _Newcomers:
 class _Walk:
     """Goes along the line once, from its head, and finds everybody's place."""
 
-    def __init__(self, cap: int, at_once: int, running: dict[int, int]) -> None:
+    def __init__(self, cap: int, at_once: int, running: Counter[int]) -> None:
         self.places: dict[int, int | None] = {}
         self.ahead: dict[int, int] = {}
         self._cap = cap
         self._at_once = at_once
-        self._taken = Counter(running)
+        self._taken = running
         """How many of each author's run, or are eligible so far."""
         self._held: Counter[int] = Counter()
         """How many of each author's are held back so far."""

@@ -46,14 +46,16 @@ class GenerationQuerySet(models.QuerySet["Generation"]):
         author is not one of those at the cap, `full`.
 
         Plain SQL, as all that a claim does: the ORM took three times as long to write it down. The
-        authors are named, not asked for in a subquery, for which SQLite walks a whole index.
+        authors are named, not asked for in a subquery, for which SQLite walks a whole index; the
+        parent is asked for in one, and not joined: PostgreSQL would join all that wait, then sort.
         """
         others = f"AND one.author_id NOT IN ({','.join(map(str, full))})" if full else ""
         sql = f"""
             SELECT one.* FROM chat_generation one
-            LEFT JOIN chat_generation parent ON parent.id = one.parent_id
             WHERE one.state = 'waiting' AND one.queue_id = %s {others}
-            AND (parent.id IS NULL OR parent.state IN {ENDED})
+            AND (one.parent_id IS NULL OR (
+                SELECT parent.state FROM chat_generation parent WHERE parent.id = one.parent_id
+            ) IN {ENDED})
             ORDER BY one.priority DESC, one.turn, one.id LIMIT %s
         """
         return list(self.model.objects.raw(sql, (queue.pk, most)))

@@ -13,6 +13,7 @@ import math
 import os
 import random
 import time
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from unittest.mock import patch
@@ -29,14 +30,17 @@ from django.contrib.auth import get_user_model  # noqa: E402
 from django.core.management import call_command  # noqa: E402
 from django.db import connection  # noqa: E402
 
-from benchmarks.simulate import crowd, judge  # noqa: E402
+from benchmarks.simulate import crowd, judge, picture  # noqa: E402
 from benchmarks.simulate.world import MIDNIGHT, Station, World  # noqa: E402
 from chat.models import Conversation, Generation, Guest, Queue, Worker  # noqa: E402
 
 BUSY = 0.75
 """Of what the workers can do, on the average of the day: at the peaks it is too much."""
-LIMITS = (0.25, 0.5, 1.0, 2.0, 4.0)
-WIDE_SLOTS = 16
+LIMITS = (2, 4, 8, 16, 32)
+"""Of each worker, whose engine has WIDE_SLOTS. The more at once, the slower each."""
+WIDE_SLOTS = 32
+WIDE_BUSY_AT = 8
+"""The limit at which the workers are as busy as BUSY says."""
 
 
 def arguments() -> argparse.Namespace:
@@ -48,7 +52,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--sample", type=float, default=0.0, help="share asked what they are told")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--parts", default="fair,unfair,limits", help="what is simulated")
-    parser.add_argument("--out", type=Path, help="where table and plot go")
+    parser.add_argument("--out", type=Path, help="a name for table and plot, without its ending")
     asked = parser.parse_args()
     asked.parts = asked.parts.split(",")
     return asked
@@ -96,12 +100,12 @@ def settled(visits: list[crowd.Visit]) -> list[tuple[crowd.Visit, int]]:
 
 
 def day(
-    name: str, asked: argparse.Namespace, generations: int, *, limit: float = 1.0, slots: int = 0
-) -> judge.Record:
-    """Play one day and print what came of it. `limit` is a part of all slots."""
-    slots = slots or asked.slots
-    workers = asked.workers or workers_for(generations, asked.slots)
-    most = max(1, round(workers * asked.slots * limit))
+    name: str, asked: argparse.Namespace, generations: int, each: int = 0
+) -> tuple[judge.Record, list[str]]:
+    """Play one day and say what came of it. `each` is a limit per worker, all with wide engines."""
+    busy_at = WIDE_BUSY_AT if each else asked.slots
+    workers = asked.workers or workers_for(generations, busy_at)
+    slots, most = (WIDE_SLOTS, each * workers) if each else (asked.slots, asked.slots * workers)
     began, spent = time.perf_counter(), time.process_time()
     world = new_world(asked, workers, slots, most)
     people = settled(crowd.visits(generations, random.Random(asked.seed)))
@@ -114,22 +118,56 @@ def day(
         f"  simulated in {took:.0f} s, {spent:.0f} s of processor: "
         f"{spent / record.done * 1e3:.2f} ms each, {parts}"
     )
-    print("\n".join(lines), flush=True)
-    return record
+    return record, lines
+
+
+def limits(asked: argparse.Namespace, say: Callable[..., None]) -> dict[int, judge.Record]:
+    """A day of the same people with one limit after the other."""
+    generations = asked.generations // 5
+    workers = workers_for(generations, WIDE_BUSY_AT)
+    say(f"limits: {generations} messages a day, {workers} workers with {WIDE_SLOTS} slots each")
+    found = {}
+    for each in LIMITS:
+        record, _ = day("limit", asked, generations, each)
+        found[each] = record
+        waits = record.waits["light"] + record.waits["heavy"]
+        say(
+            f"  limit {each:2} a worker: {record.done:6} replies, refused "
+            f"{sum(record.refused.values()):6}, wait median {judge.percentile(waits, 50):6.1f} s, "
+            f"P95 {judge.percentile(waits, 95):7.1f} s; to the whole reply median "
+            f"{judge.percentile(record.wholes, 50):6.1f} s, P95 "
+            f"{judge.percentile(record.wholes, 95):7.1f} s"
+        )
+    return found
 
 
 def main() -> None:
     asked = arguments()
-    # Everybody may send as fast as a person can, also the scripts: their caps are what is tested.
     connection.ensure_connection()
     call_command("migrate", verbosity=0)
-    records: dict[str, judge.Record] = {}
+    lines: list[str] = []
+
+    def say(*said: str) -> None:
+        print(*said, sep="\n", flush=True)
+        lines.extend(said)
+
+    say(f"{datetime.now():%Y-%m-%d %H:%M}, {asked.generations} messages, seed {asked.seed}")
+    days: dict[str, judge.Record] = {}
     if "fair" in asked.parts:
-        records["fair turns"] = day("fair turns", asked, asked.generations)
+        days["fair turns"], said = day("fair turns", asked, asked.generations)
+        say(*said)
     if "unfair" in asked.parts:
         with patch("chat.admission._turn", lambda *_: 0):  # then only the id decides
-            records["first come, first served"] = day("no turns", asked, asked.generations)
-    print(datetime.now().isoformat(timespec="minutes"), records.keys())
+            days["as they came"], said = day("as they came", asked, asked.generations)
+        say(*said)
+    widths = limits(asked, say) if "limits" in asked.parts else {}
+    if asked.out:
+        asked.out.parent.mkdir(parents=True, exist_ok=True)
+        asked.out.with_suffix(".txt").write_text("\n".join(lines) + "\n")
+        try:
+            picture.draw(days, widths, asked.out.with_suffix(".png"))
+        except ImportError:
+            print("no plot: pip install -r benchmarks/requirements.txt")
 
 
 if __name__ == "__main__":

@@ -191,5 +191,5 @@ async def test_newcomers_who_are_served_before_make_the_wait_longer(
     await web(Generation.objects.filter(pk=first.pk).delete)
     ranking = await web(rank, bench.queue, now)
     assert ranking.joining == {second.pk: pytest.approx(0.1)}
-    low, high = expected_wait(2, 1, [10.0] * 5, joining=0.05) or (0, 0)
-    assert low <= 20 and high > (expected_wait(2, 1, [10.0] * 5) or (0, 0))[1] >= 20
+    alone, passed = (expected_wait(9, 1, [10.0] * 5, joining=rate) for rate in (0.0, 0.1))
+    assert alone and passed and passed[0] > alone[0] and passed[1] > alone[1]
