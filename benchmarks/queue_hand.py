@@ -91,6 +91,8 @@ class Hand:
                     done += what == "enqueue"
             if what != "enqueue":
                 rows = self.claim(most)
+                if not rows:
+                    break  # nothing is left to take
                 self.end(rows)
                 done += len(rows)
         wall = time.perf_counter() - began

@@ -12,14 +12,20 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.utils import timezone
 
-from chat.models import Conversation, Generation, Queue, line_of
+from chat.models import Conversation, Generation, Queue
 from chat.pace import seconds_to_wait
 from chat.ranking import rank
-from chat.standing import Standing, is_full, sent_before, standing_of, times_since
+from chat.standing import (
+    Standing,
+    is_full,
+    locked_author,
+    sent_before,
+    standing_of,
+    times_since,
+)
 
 
 class QueueRefusal(Exception):
@@ -59,8 +65,7 @@ def admit(draft: Draft, now: datetime | None = None) -> Enqueued:
     now = now or timezone.now()
     with transaction.atomic():
         # The lock on the author's row makes caps, rate and turn exact for several tabs at once.
-        people = get_user_model().objects.select_for_update(of=("self",), no_key=True)
-        author = people.select_related("guest").filter(pk=draft.author).first()
+        author = locked_author(draft.author)
         if author is None:  # purged meanwhile
             raise QueueRefusal("not_allowed")
         before = sent_before(draft.author, draft.client_id)
@@ -68,25 +73,25 @@ def admit(draft: Draft, now: datetime | None = None) -> Enqueued:
             if before.prompt != draft.text:
                 raise QueueRefusal("id_used")
             return Enqueued(before, again=True)
-        if not author.is_active:
+        if not author.active:
             raise QueueRefusal("not_allowed")
         queue = default_queue()
-        line, minute_ago = line_of(author), now - timedelta(seconds=60)
-        standing = standing_of(author.pk, line, queue, minute_ago)
+        minute_ago = now - timedelta(seconds=60)
+        standing = standing_of(draft.author, author.line, queue, minute_ago)
         if standing.sent >= settings.CHATSITE_SENDS_BURST:
-            _check_rate(times_since(author.pk, minute_ago), now)
+            _check_rate(times_since(draft.author, minute_ago), now)
         _check_room(queue, standing)
         conversation = _conversation_of(draft, now)
         parent = _parent_of(draft, conversation)
         row = Generation.objects.create(
             queue=queue,
-            author=author,
+            author_id=draft.author,
             conversation=conversation,
             parent=parent,
             client_id=draft.client_id,
             prompt=draft.text,
             parameters=default_parameters(),
-            line=line,
+            line=author.line,
             turn=_turn(queue, standing),
             created_at=now,
         )
@@ -153,9 +158,9 @@ def title_from(text: str) -> str:
 
 def default_queue() -> Queue:
     """The queue that the site's pages use; made at the first start from the settings."""
-    queue = Queue.objects.order_by("pk").first()
+    sql = "SELECT * FROM chat_queue ORDER BY id LIMIT 1"
     return (
-        queue
+        next(iter(Queue.objects.raw(sql)), None)
         or Queue.objects.get_or_create(
             name="default",
             defaults={

@@ -10,7 +10,6 @@ import uuid
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
@@ -243,11 +242,3 @@ class QueueChange(models.Model):
         if not self._state.adding:
             raise TypeError("a recorded change cannot be changed")
         super().save(*args, **kwargs)
-
-
-def line_of(user: AbstractBaseUser) -> str:
-    """Who shares a place in the fair order with `user`: guests of one address share a line."""
-    guest: Guest | None = getattr(user, "guest", None)
-    if guest is not None and guest.address:
-        return f"address {guest.address}"
-    return f"user {user.pk}"

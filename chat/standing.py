@@ -10,6 +10,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.contrib.auth import get_user_model
 from django.db import connection
 
 from chat.models import Generation, Queue
@@ -17,6 +18,15 @@ from chat.models import Generation, Queue
 COUNTED_DEEP = 5_000
 """From so many on, counting who waits costs something, and the count is kept for a while."""
 KEPT_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who sends, and with whom they share a place in the fair order: guests of one address share
+    a line."""
+
+    active: bool
+    line: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +49,24 @@ class _Count:
 
 
 _counts: dict[int, _Count] = {}
+
+
+def locked_author(pk: int) -> Author | None:
+    """Lock a user's row until the transaction ends, without keeping anybody from referring to it;
+    None if there is none."""
+    sql = f"""
+        SELECT one.is_active, guest.address FROM {get_user_model()._meta.db_table} one
+        LEFT JOIN chat_guest guest ON guest.user_id = one.id WHERE one.id = %s
+    """
+    if connection.features.has_select_for_update:
+        sql += connection.ops.for_update_sql(of=("one",), no_key=True)
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [pk])
+        found = cursor.fetchone()
+    if found is None:
+        return None
+    active, address = found
+    return Author(bool(active), f"address {address}" if address else f"user {pk}")
 
 
 def sent_before(author: int, client_id: uuid.UUID) -> Generation | None:
