@@ -5,6 +5,7 @@ Only the engine is faked, by EchoEngine; database, channel layer, server and pro
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,10 @@ from tests.acts import Bench
 from tests.cast import Cast, make_cast
 from tests.served import Site
 from tests.tabs import Tabs
+
+# The tests' models are fastest on one thread; several that spin, in several processes at once,
+# take the cores from everybody. Read when torch is loaded, here and in processes of the tests.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 kept = {"django_content_type", "auth_permission", "auth_group", "django_migrations"}
 """Tables that migrations fill; the rest is emptied after each test."""
