@@ -11,13 +11,25 @@ from chat.engine.base import Progress
 from chat.engine.spec import EngineSpec
 from chat.registration import NameTaken
 from chat.retention import purge_daily
-from chat.worker import Worker, start_queue_worker
+from chat.worker import Worker
 
 log = logging.getLogger(__name__)
 
 AGAIN_SECONDS = 2.0
 LEAVE_SECONDS = 19.5
 """By then a process that was asked to end is gone: service managers kill after 20 s or more."""
+
+
+async def start_queue_worker(
+    name: str, spec: EngineSpec, progress: Progress | None = None
+) -> Worker:
+    """Load the engine and start working on the queue; raises EngineDead if it cannot be loaded.
+
+    The caller owns the worker: it awaits `wait` to learn of a bug that ended it, and `stop`.
+    """
+    worker = Worker(name, spec)
+    await worker.start(progress)
+    return worker
 
 
 class Background:

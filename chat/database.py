@@ -47,8 +47,10 @@ class DatabaseThreads:
 
     async def close(self) -> None:
         """Close this object's connections and end its threads; only for a size of one."""
-        await self(connections.close_all)
-        self._executor.shutdown(wait=False)
+        try:
+            await self(connections.close_all)
+        finally:
+            self._executor.shutdown(wait=False)
 
 
 def commit_soon() -> None:

@@ -82,6 +82,13 @@ class Registration:
         self._loaded = None
         self._describe(Worker.State.STOPPED, *self._wanted, 0)
 
+    def not_started(self, error: BaseException) -> None:
+        """Nothing came of the start: for want of an engine, or for another reason."""
+        if isinstance(error, EngineDead):
+            self.broken(error)
+        else:
+            self.stopped()
+
     def beat(self, memory: int, speed: float) -> list[Worker]:
         """Count one on; returns the other workers of the queue, to be watched in turn.
 

@@ -38,18 +38,6 @@ CLOSE_SECONDS = 2.0
 """A database that does not answer by then is left behind."""
 
 
-async def start_queue_worker(
-    name: str, spec: EngineSpec, progress: Progress | None = None
-) -> Worker:
-    """Load the engine and start working on the queue; raises EngineDead if it cannot be loaded.
-
-    The caller owns the worker: it awaits `wait` to learn of a bug that ended it, and `stop`.
-    """
-    worker = Worker(name, spec)
-    await worker.start(progress)
-    return worker
-
-
 class Worker:
     """Runs up to as many generations as its engine has slots and the queue's limit allows."""
 
@@ -75,19 +63,18 @@ class Worker:
 
     async def start(self, progress: Progress | None = None) -> None:
         """Register, load the engine, take back what an earlier process of this name left."""
-        row = await self._db(self._registration.register)
-        await generation_queue.rescue(row, row.heartbeat, self._db)
-        await self._db(self._registration.take_over)
         try:
+            row = await self._db(self._registration.register)
+            await generation_queue.rescue(row, row.heartbeat, self._db)
+            await self._db(self._registration.take_over)
             await self._load(progress)
+            await self._engine_ready()
         except BaseException as error:
-            if isinstance(error, EngineDead):
-                await self._db(self._registration.broken, error)
-            else:
-                await self._db(self._registration.stopped)
-            await self._db.close()
+            with contextlib.suppress(Exception):
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await self._db(self._registration.not_started, error)
+            await self._close()
             raise
-        await self._engine_ready()
         self._running = asyncio.create_task(self._run(), name=f"worker {self.name}")
 
     async def _load(self, progress: Progress | None) -> None:
@@ -115,18 +102,21 @@ class Worker:
             await self._give_back()
         self._running.cancel()
         await asyncio.wait([self._running])
-        await self._feed.stop()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(CLOSE_SECONDS):
-                await self._db.close()
+        await self._close()
 
     async def _give_back(self) -> None:
         with contextlib.suppress(Exception):
             async with asyncio.timeout(STOP_SECONDS), self._filling:
                 await self._flusher.flush()
-                await generation_queue.release([s.claim for s in self.slots.values()], self._db)
-                self.slots.clear()
+                await self._release_all()
                 await self._db(self._registration.stopped)
+
+    async def _close(self) -> None:
+        """Leave no process and no connection; never raises."""
+        await self._feed.stop()
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self._db.close()
 
     async def _run(self) -> None:
         try:
@@ -240,7 +230,9 @@ class Worker:
             return
 
     async def _release_all(self) -> None:
-        await generation_queue.release([slot.claim for slot in self.slots.values()], self._db)
+        """Give back what the rows say is ours: also a claim that has no slot yet."""
+        held = await generation_queue.held_by(self._registration.row, self._db)
+        await generation_queue.release(sorted(held), self._db)
         self.slots.clear()
 
     async def _engine_ready(self) -> None:

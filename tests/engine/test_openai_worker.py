@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from chat.background import start_queue_worker
 from chat.engine.spec import EngineSpec, OpenAISpec
 from chat.models import State
-from chat.worker import start_queue_worker
 from tests.acts import Bench, fresh, say
 from tests.cast import Cast
 from tests.waiting import until

@@ -11,10 +11,11 @@ import pytest_asyncio
 from django.conf import settings
 
 from chat import worker as worker_module
+from chat.background import start_queue_worker
 from chat.engine.base import Message, Step
 from chat.engine.spec import EchoSpec, EngineSpec
 from chat.feed import Feed
-from chat.worker import Worker, start_queue_worker
+from chat.worker import Worker
 from tests.redis_server import RedisServer
 from tests.worker_process import WorkerProcess
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import signal
@@ -10,13 +11,17 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 
 from chat import events
+from chat import worker as worker_module
 from chat.database import web
-from chat.engine.base import EngineDead, Step
+from chat.engine.base import EngineDead, Model, Step
 from chat.engine.spec import EngineSpec
+from chat.feed import Feed
 from chat.models import Generation, State, Worker
 from chat.ranking import rank
+from chat.registration import Registration
 from tests.acts import Bench, fresh, say
 from tests.cast import Cast, person
 from tests.faults.conftest import Workers
@@ -28,6 +33,10 @@ TEXT = "The quick brown fox jumps over the lazy dog, twice. 素早い狐 🦊 e\
 
 async def is_done(row: Generation) -> bool:
     return (await fresh(row)).state == State.DONE
+
+
+async def nothing(worker: worker_module.Worker) -> None:
+    """In place of a look at the claims."""
 
 
 async def has_grown(row: Generation, tokens: int) -> bool:
@@ -220,3 +229,44 @@ async def test_a_model_that_is_missing_is_said_and_recorded(queue: Any, workers:
         await workers.start(spec=EngineSpec(kind="echo", model="missing"))
     row = await web(Worker.objects.get)
     assert (row.state, row.reason) == (Worker.State.BROKEN, "model_missing")
+
+
+async def test_a_claim_without_a_slot_is_given_back_by_a_stop(
+    cast: Cast, workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = asyncio.Event()
+
+    def away(row: Generation) -> None:
+        loop.call_soon_threadsafe(asked.set)
+        raise OperationalError("the database went away after the claim")
+
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(worker_module, "turns_before", away)
+    monkeypatch.setattr(worker_module.Worker, "_check_claims", nothing)
+    worker = await workers.start()
+    row = await say(cast.alice, TEXT)
+    await asyncio.wait_for(asked.wait(), 10)
+    await worker.stop()
+    assert (await fresh(row)).state == State.WAITING, "else nobody would ever take it"
+
+
+async def test_a_start_that_fails_after_loading_leaves_no_engine(
+    queue: Any, workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Feed] = []
+
+    class Recorded(Feed):
+        def __init__(self, spec: EngineSpec) -> None:
+            super().__init__(spec)
+            made.append(self)
+
+    def away(registration: Registration, model: Model) -> None:
+        assert made[0].pid is not None, "it is loaded"
+        raise OperationalError("away")
+
+    monkeypatch.setattr(worker_module, "Feed", Recorded)
+    monkeypatch.setattr(Registration, "ready", away)
+    with pytest.raises(OperationalError):
+        await workers.start()
+    assert [feed.pid for feed in made] == [None]
+    assert (await web(Worker.objects.get)).state == Worker.State.STOPPED

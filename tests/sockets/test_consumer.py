@@ -11,10 +11,11 @@ import pytest_asyncio
 from channels.layers import channel_layers
 
 from chat import generation_queue
+from chat.background import start_queue_worker
 from chat.database import web
 from chat.engine.spec import EchoSpec, EngineSpec
 from chat.models import Generation, Queue, State
-from chat.worker import Worker, start_queue_worker
+from chat.worker import Worker
 from tests.acts import fresh, say
 from tests.cast import Cast, person
 from tests.sizes import size

@@ -9,10 +9,10 @@ import pytest
 import pytest_asyncio
 
 from chat import window
+from chat.background import start_queue_worker
 from chat.database import web
 from chat.engine.spec import EchoSpec, EngineSpec
 from chat.models import Generation, Queue
-from chat.worker import start_queue_worker
 from tests import reader
 from tests.acts import fresh
 from tests.cast import Cast

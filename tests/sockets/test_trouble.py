@@ -10,10 +10,10 @@ from channels.layers import channel_layers
 from django.db import connection
 
 from chat import generation_queue
+from chat.background import start_queue_worker
 from chat.database import web
 from chat.engine.spec import EchoSpec, EngineSpec
 from chat.models import Generation, Queue
-from chat.worker import start_queue_worker
 from tests.acts import say
 from tests.cast import Cast
 from tests.sockets import layers
