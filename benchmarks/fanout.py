@@ -27,6 +27,8 @@ from benchmarks.contenders import Child, Meter
 from benchmarks.echo_site import Site
 from benchmarks.report import surroundings
 
+RAMP = 4.0
+"""Seconds in which all have asked, one after the other; delays count from then on."""
 BOUND = 0.150  # seconds, wanted of the 99th percentile
 
 
@@ -52,22 +54,26 @@ def arguments() -> argparse.Namespace:
     return asked
 
 
-def delays(made: list[tuple[float, int]], seen: list[tuple[float, int]]) -> list[float]:
-    """Seconds from the engine to the reader, of each character."""
+def delays(
+    made: list[tuple[float, int]], seen: list[tuple[float, int]], since: float
+) -> list[float]:
+    """Seconds from the engine to the reader, of each character made `since` a moment."""
     ends = [end for _, end in made]
     found = []
     for (_, before), (at, end) in pairwise([(0.0, 0), *seen]):
         for character in range(before + 1, end + 1):
             place = bisect_left(ends, character)
-            if place < len(made):
+            if place < len(made) and made[place][0] >= since:
                 found.append(at - made[place][0])
     return found
 
 
-def told(replies: list[dict[str, Any]], made: dict[int, list[tuple[float, int]]]) -> str:
-    """Delay and losses in words."""
+def told(
+    replies: list[dict[str, Any]], made: dict[int, list[tuple[float, int]]], since: float = 0.0
+) -> str:
+    """Delay of what came `since` a moment, and losses of all, in words."""
     views = [(reply["generation"], view) for reply in replies for view in reply["views"]]
-    late = sorted(d for pk, view in views for d in delays(made.get(pk, []), view["marks"]))
+    late = sorted(d for pk, view in views for d in delays(made.get(pk, []), view["marks"], since))
     if not late:
         return "nothing was read"
     lost = sum(made[pk][-1][1] - view["end"] for pk, view in views if pk in made)
@@ -88,7 +94,7 @@ def streams(asked: argparse.Namespace, web: int, count: int, viewers: int) -> st
         began = time.monotonic()
         replies = child.ask(
             do="streams", urls=site.urls, cookies=site.cookies, streams=count, viewers=viewers,
-            deadline=asked.seconds * 4 + 60,
+            deadline=asked.seconds * 4 + 60, ramp=RAMP,
         )["replies"]  # fmt: skip
         wall = time.monotonic() - began
         spent, others, _ = meter.read()
@@ -97,13 +103,14 @@ def streams(asked: argparse.Namespace, web: int, count: int, viewers: int) -> st
         child.stop()
     deltas = sum(view["deltas"] for reply in replies for view in reply["views"])
     tokens = [mark for marks in made.values() for mark in (marks[0][0], marks[-1][0])]
+    steady = max(marks[0][0] for marks in made.values()) + 1.0
     lasted = max(tokens) - min(tokens)
     readers = spent.pop("readers")
     engine = sum(part for role, part in spent.items() if role.startswith("engine"))
     server = sum(spent.values()) - engine
     return (
         f"  {web} web, {count:3} replies × {viewers}: {deltas / lasted:6.0f} deltas/s, "
-        f"{told(replies, made)}; server {server / deltas * 1e6:4.0f} µs a delta, "
+        f"{told(replies, made, steady)}; server {server / deltas * 1e6:4.0f} µs a delta, "
         f"{server / wall:.2f} cores (engine {engine / wall:.2f}, readers {readers / wall:.2f}, "
         f"others {others:.1f})"
     )

@@ -90,14 +90,15 @@ class View:
                     return
 
 
-async def ask_and_read(ask: dict[str, Any], url: str, cookie: str) -> dict[str, Any]:
-    """One person asks in one tab and reads in as many as asked for."""
+async def ask_and_read(ask: dict[str, Any], url: str, cookie: str, pause: float) -> dict[str, Any]:
+    """One person asks in one tab, after a pause, and reads in as many as asked for."""
     async with AsyncExitStack() as stack:
         tabs = [
             View(await stack.enter_async_context(connected(url, cookie)))
             for _ in range(ask["viewers"])
         ]
         await READY.wait(ask["streams"])
+        await asyncio.sleep(pause)
         first = tabs[0].socket
         prompt = {"type": "prompt", "id": str(uuid.uuid4()), "text": "hello"}
         await first.send(json.dumps(prompt))
@@ -148,7 +149,8 @@ async def streams(ask: dict[str, Any]) -> dict[str, Any]:
     READY = Ready()
     urls, cookies = ask["urls"], ask["cookies"][: ask["streams"]]
     people = [
-        ask_and_read(ask, urls[number % len(urls)], cookie) for number, cookie in enumerate(cookies)
+        ask_and_read(ask, urls[number % len(urls)], cookie, ask["ramp"] * number / len(cookies))
+        for number, cookie in enumerate(cookies)
     ]
     return {"replies": await asyncio.gather(*people)}
 

@@ -36,7 +36,7 @@ from chat.models import Conversation, Generation, Guest, Queue, Worker  # noqa: 
 
 BUSY = 0.75
 """Of what the workers can do, on the average of the day: at the peaks it is too much."""
-LIMITS = (2, 4, 8, 16, 32)
+LIMITS = (4, 8, 32)
 """Of each worker, whose engine has WIDE_SLOTS. The more at once, the slower each."""
 WIDE_SLOTS = 32
 WIDE_BUSY_AT = 8
@@ -123,8 +123,9 @@ def day(
 
 def limits(asked: argparse.Namespace, say: Callable[..., None]) -> dict[int, judge.Record]:
     """A day of the same people with one limit after the other."""
-    generations = asked.generations // 5
-    workers = workers_for(generations, WIDE_BUSY_AT)
+    workers = max(1, workers_for(asked.generations // 20, WIDE_BUSY_AT))
+    mean = crowd.seconds(round(crowd.mean_tokens()), WIDE_BUSY_AT)
+    generations = round(workers * WIDE_BUSY_AT * BUSY * crowd.DAY / mean)
     say(f"limits: {generations} messages a day, {workers} workers with {WIDE_SLOTS} slots each")
     found = {}
     for each in LIMITS:
