@@ -6,6 +6,7 @@ Reads the rows once a second for all sockets of the process, never once for each
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable
 from dataclasses import replace
@@ -24,6 +25,8 @@ log = logging.getLogger(__name__)
 RANK_SECONDS = 1.0
 REMIND_EVERY = 5
 """Beats between two reminders of state and end, for whoever missed an event."""
+CLOSE_SECONDS = 1.0
+"""Some servers let whoever closes a socket wait for an answer, and these pages do not read."""
 
 
 class Listener(Protocol):
@@ -35,11 +38,14 @@ class Listener(Protocol):
     async def ranked(self, ranking: Ranking, alive: bool) -> None:
         """The queue was looked at: tell changed places."""
 
-    async def drop_if_silent(self) -> None:
-        """Close if the page has fallen behind and does not read."""
+    def silent(self) -> bool:
+        """Whether the page has fallen behind and does not read."""
 
-    async def remind(self, rows: dict[int, Generation]) -> None:
-        """State and end as stored, of what the page has not settled; a missing row is deleted."""
+    async def drop(self) -> None:
+        """Close, since it is silent."""
+
+    async def remind(self, rows: dict[int, Generation | None]) -> None:
+        """State and end as stored, of what was unsettled before the look; None if deleted."""
 
 
 class Pulse:
@@ -92,8 +98,8 @@ class Pulse:
         while True:
             await asyncio.sleep(RANK_SECONDS)
             beats += 1
-            for listener in list(self._listeners):
-                await _one(listener.drop_if_silent())
+            if silent := [listener for listener in self._listeners if listener.silent()]:
+                await _drop(silent)
             try:
                 await self._beat(remind=beats % REMIND_EVERY == 0)
             except DatabaseError as error:
@@ -117,7 +123,13 @@ class Pulse:
             if self.ranking is not None:
                 await _one(listener.ranked(self.ranking, self.alive))
             if remind:
-                await _one(listener.remind({pk: rows[pk] for pk in ids if pk in rows}))
+                await _one(listener.remind({pk: rows.get(pk) for pk in ids}))
+
+
+async def _drop(silent: list[Listener]) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await asyncio.gather(*(_one(listener.drop()) for listener in silent))
 
 
 async def _one(telling: Awaitable[None]) -> None:

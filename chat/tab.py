@@ -228,12 +228,15 @@ class Tab:
 
     # -- by the clock -------------------------------------------------------------------------
 
-    async def drop_if_silent(self) -> None:
-        """Close if the page has fallen behind and does not read."""
-        if self.window.silent():
-            log.info("user %d: a page does not read, its socket is closed", self.user)
-            self.window = Window()
-            await self._close(TOO_SLOW)
+    def silent(self) -> bool:
+        """Whether the page has fallen behind and does not read."""
+        return self.window.silent()
+
+    async def drop(self) -> None:
+        """Close, since it is silent."""
+        log.info("user %d: a page does not read, its socket is closed", self.user)
+        self.window = Window()
+        await self._close(TOO_SLOW)
 
     def unsettled(self) -> set[int]:
         """What is unfinished, or has an end that the page has not acknowledged."""
@@ -263,14 +266,18 @@ class Tab:
                 await self._tell(pk, end, encode(Staged(pk, said, end)))
             await self.send(Listed(line.conversation, line.title, said.name, said.words))
 
-    async def remind(self, rows: dict[int, Generation]) -> None:
-        """Tell state and end of what the page shows and has not settled."""
+    async def remind(self, rows: dict[int, Generation | None]) -> None:
+        """Tell state and end of what the page shows and has not settled.
+
+        `rows` is of what was unsettled when they were read: what came since is not deleted.
+        """
         if self.window.behind:
             return
-        for pk in self.unsettled():
-            row = rows.get(pk)
+        for pk, row in rows.items():
             if row is None:
                 self.gone(pk)
+                continue
+            if pk not in self.unsettled():
                 continue
             if pk in self._shown:
                 # Only a reply that stands still can have lost something for good.
