@@ -77,7 +77,10 @@ def _alone() -> Iterator[None]:
         yield
         return
     with connection.cursor() as cursor:
+        # Whoever works may take minutes: longer than anybody waits for a row.
+        cursor.execute("SET statement_timeout = 0; SET lock_timeout = 0")
         cursor.execute("SELECT pg_advisory_lock(%s)", [LOCK])
+        cursor.execute("RESET statement_timeout; RESET lock_timeout")
     try:
         yield
     finally:
