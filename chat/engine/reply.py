@@ -8,6 +8,9 @@ from .detokenizer import Detokenizer
 from .reasoning import Markers
 from .stops import StopStrings
 
+_NO_CHARACTER = "\N{REPLACEMENT CHARACTER}"
+"""Instead of NUL, for which byte-level vocabularies have a token, and which PostgreSQL refuses."""
+
 
 @dataclass(slots=True)
 class Grown:
@@ -81,6 +84,7 @@ class ReplyText:
         """Sort certain text into reasoning and answer."""
         if not text or self.stopped:
             return
+        text = text.replace("\0", _NO_CHARACTER)
         if self.thinking:
             thought, closed = self._closing.push(text)
             self._emit_thought(thought, grown)

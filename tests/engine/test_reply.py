@@ -114,3 +114,9 @@ def test_a_reply_thinks_from_its_start_when_the_template_says_so(tmp_path: objec
     assert said.text[:8] + again.text == said.text
     assert again.reasoning == len(again.text)
     engine.close()
+
+
+def test_a_character_that_databases_refuse_is_shown_as_none() -> None:
+    """A byte-level vocabulary has a token for NUL, and a warm model may draw it."""
+    assert grow("<think>a\0b</think>c\0d", BY_TEXT)[:2] == ("a\ufffdb", "c\ufffdd")
+    assert grow("a\0b", None)[1] == "a\ufffdb"
