@@ -216,8 +216,9 @@ class _Line:
                 for waited in self._unconfirmed.values():
                     waited.set()
                 self._unconfirmed.clear()
-                with contextlib.suppress(*AWAY):
-                    await pubsub.aclose()  # type: ignore[no-untyped-call]
+                with contextlib.suppress(Exception):  # whatever is wrong with the old one
+                    async with asyncio.timeout(ANSWER_SECONDS):
+                        await pubsub.aclose()  # type: ignore[no-untyped-call]
             await asyncio.sleep(pause * (0.5 + random.random()))  # not all processes at once
             pause = min(2 * pause, longest)
 

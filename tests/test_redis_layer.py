@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from channels.layers import channel_layers
+from redis.asyncio.client import PubSub
 
 from chat import events, redis_layer
 from chat.events import Breaker
@@ -94,6 +95,22 @@ async def test_a_redis_that_is_killed_and_comes_back_is_listened_to_again(
         assert (await asyncio.wait_for(layer.receive(late), 5))["number"] == "probe"
     warned = [record.message for record in caplog.records if record.levelno == logging.WARNING]
     assert sum("events are lost" in line for line in warned) <= 2, "said once, not 50 times"
+
+
+async def test_a_connection_that_cannot_even_be_closed_does_not_end_the_listening(
+    layer: RedisLayer, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(pubsub: PubSub) -> None:
+        raise KeyError("the pool does not know this connection")
+
+    async with Ear(layer) as ear:
+        await ear.hears(5)
+        with monkeypatch.context() as meanwhile:
+            meanwhile.setattr(PubSub, "aclose", fails)
+            redis_server.kill()
+            await until(events.is_away, "it is known to be away")
+            redis_server.start()
+            await ear.hears(10)
 
 
 async def test_a_redis_that_hangs_stalls_no_flush_and_no_socket(
