@@ -20,13 +20,10 @@ PROTOCOL = 1
 
 MAX_TEXT = 32_000
 """Characters (code points) that a person may send at once."""
-
 MAX_FRAME = 65_536
 """Bytes of one frame from a browser."""
-
 MAX_TITLE = 120
 """Characters of a conversation's title."""
-
 MAX_KNOWN = 2_000
 """Finished turns that a page may name as already shown when it opens a conversation."""
 
