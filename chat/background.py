@@ -67,9 +67,13 @@ class Background:
             except Exception:
                 log.exception("the worker ended by a bug; another one starts")
             await self.worker.stop()
+            self.worker = await self._another(spec)
+
+    async def _another(self, spec: EngineSpec) -> Worker:
+        while True:
             await asyncio.sleep(AGAIN_SECONDS)
             try:
-                self.worker = await start_queue_worker(self.name, spec)
+                return await start_queue_worker(self.name, spec)
             except Exception as error:
                 log.error("no worker could be started, it is tried again: %s", error)
 
