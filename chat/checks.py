@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 from urllib.parse import urlsplit
 
 import psutil
@@ -21,6 +21,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 from chat.engine.base import EngineDead
 from chat.engine.model_files import missing_folder
+from chat.engine.spec import EngineSpec
 from chat.words import engine_failure
 
 CONFIGURATION, LATER = 78, 75
@@ -30,7 +31,20 @@ ANSWER_SECONDS = 5
 NETWORK_FILES = ("nfs", "nfs4", "cifs", "smb3", "afs", "ceph", "glusterfs", "lustre", "sshfs")
 """File systems of several machines. SQLite's locks and shared memory do not hold there."""
 UNREACHABLE = ("chat.E004", "chat.E006")
+PASSING: tuple[str, ...] = ("loading_timeout", "engine_died", "engine_hung", "out_of_memory")
+PASSING += ("upstream_away", "upstream_unfit")
+"""Why an engine could not be loaded that may be otherwise later; a model's server may start after
+the worker that asks it."""
 Check = Callable[[], list[CheckMessage]]
+
+
+def check_engine() -> list[CheckMessage]:
+    """The settings name an engine that there is."""
+    kinds = get_args(get_type_hints(EngineSpec)["kind"])
+    if settings.CHATSITE_ENGINE in kinds:
+        return []
+    said = f"There is no engine {settings.CHATSITE_ENGINE}."
+    return [Error(said, hint=f"Set CHATSITE_ENGINE to one of {', '.join(kinds)}.", id="chat.E007")]
 
 
 def check_layer() -> list[CheckMessage]:
@@ -135,7 +149,7 @@ def check_redis() -> list[CheckMessage]:
     return []
 
 
-FOR_SERVE: tuple[Check, ...] = (check_file_system, check_database, check_redis)
+FOR_SERVE: tuple[Check, ...] = (check_engine, check_file_system, check_database, check_redis)
 """One process with everything in it; it makes the tables itself."""
 FOR_PARTS: tuple[Check, ...] = (check_layer, *FOR_SERVE, check_migrations)
 """Web processes without a worker, and workers without pages."""
@@ -151,7 +165,6 @@ def require(*checks: Check) -> None:
 
 def no_engine(error: EngineDead) -> CommandError:
     """The end of a command whose model cannot be loaded."""
-    passing = ("loading_timeout", "engine_died", "engine_hung", "out_of_memory")
-    later = error.reason in passing or error.detail.get("why") == "offline"
+    later = error.reason in PASSING or error.detail.get("why") == "offline"
     code = LATER if later else CONFIGURATION
     return CommandError(engine_failure(error.reason, error.detail), returncode=code)

@@ -6,15 +6,30 @@ import contextlib
 import os
 import secrets
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import environ
+from django.core.exceptions import ImproperlyConfigured
 
 from chatsite.addresses import host_of, local_names, local_origins, origins_of
 from chatsite.postgresql import connection_limits
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.Env()
+
+
+class Environment(environ.Env):
+    """The environment; a value that cannot be read is refused by its variable's name."""
+
+    def get_value(self, var: str, *args: Any, **more: Any) -> Any:
+        """As environ's. Raises ImproperlyConfigured, which never quotes a value."""
+        try:
+            return super().get_value(var, *args, **more)
+        except ValueError:
+            raise ImproperlyConfigured(f"{var} must be a number.") from None
+
+
+env = Environment()
 
 
 def _secret_key(folder: Path) -> str:
@@ -159,11 +174,13 @@ TEMPLATES = [
     }
 ]
 
-DATABASES = {
-    "default": env.db_url_config(
-        env.str("DATABASE_URL", "") or f"sqlite:///{CHATSITE_VAR / 'chatsite.sqlite3'}"
+_database = env.str("DATABASE_URL", "") or f"sqlite:///{CHATSITE_VAR / 'chatsite.sqlite3'}"
+if urlsplit(_database).scheme not in env.DB_SCHEMES:
+    raise ImproperlyConfigured(
+        "DATABASE_URL is no address of a database. For PostgreSQL it looks like "
+        "postgres://user:password@host/name."
     )
-}
+DATABASES = {"default": env.db_url_config(_database)}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # SQLite needs the write lock from a transaction's first statement on: a lock that is only asked
     # for by the first write fails at once, without waiting, when another connection wrote since.

@@ -157,6 +157,8 @@ class Upstream:
         except openai.APIStatusError as error:
             if error.status_code in (401, 403):
                 raise EngineDead("upstream_key", server=self.place) from None
+            if error.status_code in (502, 503, 504):  # it is still loading, or not there yet
+                raise self._dead(trouble_of(error)) from None
         except TimeoutError:
             raise EngineDead("upstream_away", server=self.place) from None
         except (openai.OpenAIError, httpx2.HTTPError, ValueError, TypeError, AttributeError):

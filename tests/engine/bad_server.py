@@ -192,6 +192,9 @@ class Handler(BaseHTTPRequestHandler):
         return {**made, "choices": [choice], "usage": usage}
 
     def _allowed(self) -> bool:
+        if self.path.startswith("/loading/"):  # as a server whose model is not there yet
+            self._answer(503, {"error": {"message": "Loading model"}})
+            return False
         key = self.server.options.key
         if key and self.headers.get("Authorization") != f"Bearer {key}":
             self._answer(401, {"error": {"message": "wrong key"}})

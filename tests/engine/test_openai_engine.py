@@ -1,119 +1,26 @@
 """The engine that asks a server, against one that misbehaves on purpose; both are real processes.
 
-Servers with a model are in test_openai_servers.py.
+Servers that die are in test_openai_deaths.py, servers with a model in test_openai_servers.py.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from chat.engine.base import (
-    Dead,
-    EngineDead,
-    Model,
     Piece,
-    Prepared,
     PromptRefused,
-    Refused,
     Sampling,
     Task,
     Turn,
 )
-from chat.engine.openai_engine import OpenAIEngine
-from chat.engine.spec import EngineSpec, OpenAISpec
-from chat.feed import Feed
 from tests.waiting import until_sync
 
+from .asking import PLAIN, Engines, ask, begun, hear
 from .bad_server import STORY
-from .running import Said
-from .servers import Server, bad_server
-from .test_feed import ended, is_dead, pieces
-from .test_feed import until as feed_until
-
-PLAIN = Sampling(0.0, 0, 1.0, 1.0, max_new_tokens=100, seed=1)
-Engines = Callable[..., OpenAIEngine]
-
-
-@dataclass
-class Heard:
-    """What an engine made of some tasks."""
-
-    said: dict[str, Said] = field(default_factory=dict)
-    refused: dict[str, Refused] = field(default_factory=dict)
-    prepared: list[Prepared] = field(default_factory=list)
-
-    def take(self, told: Piece | Prepared | Refused) -> None:
-        if isinstance(told, Piece):
-            assert told.key not in self.refused, "a piece after a refusal"
-            self.said.setdefault(told.key, Said()).hear(told)
-        elif isinstance(told, Refused):
-            self.refused[told.key] = told
-        else:
-            self.prepared.append(told)
-
-
-@pytest.fixture
-def servers(tmp_path: Path) -> Iterator[Callable[..., Server]]:
-    """Makes servers that end with the test."""
-    made: list[Server] = []
-
-    def make(**options: Any) -> Server:
-        made.append(bad_server(tmp_path, **options))
-        return made[-1]
-
-    yield make
-    for server in made:
-        server.kill()
-
-
-@pytest.fixture
-def engines() -> Iterator[Engines]:
-    """Makes loaded engines that are closed with the test."""
-    made: list[OpenAIEngine] = []
-
-    def make(server: Server, model: str = "", slots: int = 8, **settings: Any) -> OpenAIEngine:
-        openai = OpenAISpec(**{"url": server.url, "first": 5.0, "between": 5.0, **settings})
-        engine = OpenAIEngine(EngineSpec(kind="openai", model=model, slots=slots, openai=openai))
-        made.append(engine)
-        engine.load(lambda fraction, what: None)
-        return engine
-
-    yield make
-    for engine in made:
-        engine.close()
-
-
-def ask(text: str, key: str = "a", **more: Any) -> Task:
-    return Task(key, (Turn("user", text),), replace(PLAIN, **more))
-
-
-def begun(text: str, shown: str, reasoning: int = 0, ids: int = 0, **more: Any) -> Task:
-    """A task that another worker has begun, with another model."""
-    return replace(
-        ask(text, **more),
-        prompt_ids=(7, 8),
-        reply_ids=tuple(range(ids or len(shown.split()))),
-        reply_text=shown,
-        reasoning_end=reasoning,
-        fingerprint="another",
-    )
-
-
-def hear(engine: OpenAIEngine, *tasks: Task) -> Heard:
-    """Everything that comes of the tasks."""
-    heard = Heard(prepared=[engine.add(task) for task in tasks])
-    while not engine.idle():
-        for told in engine.step(0.05):
-            heard.take(told)
-    return heard
 
 
 def test_a_reply_is_streamed_and_each_part_counts(servers: Any, engines: Engines) -> None:
@@ -324,125 +231,3 @@ def test_slots_and_nonsense_are_refused_at_once(servers: Any, engines: Engines) 
         with pytest.raises(PromptRefused, match=reason):
             engine.add(task)
     assert engine.idle()
-
-
-# -- the server as a whole ------------------------------------------------------------------------
-
-
-def death(engine: OpenAIEngine) -> EngineDead:
-    """How the engine dies."""
-    with pytest.raises(EngineDead) as caught:
-        while True:
-            engine.step(0.05)
-    return caught.value
-
-
-def test_a_server_that_dies_leaves_those_it_had_begun_with_as_suspects(
-    servers: Any, engines: Engines
-) -> None:
-    engine = engines(servers())
-    engine.add(ask("stall 3", "waits"))
-    while not engine.step(0.05):
-        pass
-    engine.add(ask("die 2", "kills"))
-    dead = death(engine)
-    assert dead.reason == "upstream_away"
-    assert set(dead.suspects or ()) == {"waits", "kills"}
-
-
-def test_one_that_never_reached_the_server_is_no_suspect(servers: Any, engines: Engines) -> None:
-    server = servers()
-    engine = engines(server)
-    server.kill()
-    engine.add(ask("hello"))
-    dead = death(engine)
-    assert (dead.reason, dead.suspects) == ("upstream_away", ())
-
-
-def test_a_server_that_is_started_again_serves_the_same_engine(
-    servers: Any, engines: Engines
-) -> None:
-    server = servers()
-    engine = engines(server)
-    assert hear(engine, ask("hello")).said["a"].text == STORY
-    server.kill()
-    server.start()
-    assert hear(engine, ask("hello")).said["a"].text == STORY
-
-
-def loaded(**settings: Any) -> Model:
-    model = settings.pop("model", "")
-    spec = EngineSpec(kind="openai", model=model, openai=OpenAISpec(**settings))
-    engine = OpenAIEngine(spec)
-    try:
-        return engine.load(lambda fraction, what: None)
-    finally:
-        engine.close()
-
-
-def test_what_keeps_an_engine_from_loading_is_named(servers: Any) -> None:
-    server = servers(key="secret")
-    assert loaded(url=server.url, key="secret").name == "bad"
-    for settings, reason in (
-        ({"url": server.url, "key": "wrong"}, "upstream_key"),
-        ({"url": server.url, "key": "secret", "model": "other"}, "upstream_no_model"),
-        ({"url": "http://127.0.0.1:1/v1"}, "upstream_away"),
-    ):
-        with pytest.raises(EngineDead) as caught:
-            loaded(**settings)
-        assert caught.value.reason == reason
-
-
-def test_neither_text_nor_key_is_logged(
-    servers: Any, engines: Engines, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.DEBUG)
-    engine = engines(servers(key="sesame"), key="sesame", retries=0)
-    hear(engine, ask("refuse 400 private"), ask("cut 3 private", "b"))
-    assert "private" not in caplog.text and "sesame" not in caplog.text
-    assert "sesame" not in repr(OpenAISpec(key="sesame"))
-
-
-# -- in the engine's process ----------------------------------------------------------------------
-
-
-@asynccontextmanager
-async def fed(server: Server, **settings: Any) -> AsyncIterator[Feed]:
-    openai = OpenAISpec(url=server.url, **settings)
-    feed = Feed(EngineSpec(kind="openai", openai=openai))
-    await feed.start()
-    try:
-        yield feed
-    finally:
-        await feed.stop()
-
-
-async def test_a_late_refusal_crosses_the_pipe_after_its_pieces(servers: Any) -> None:
-    async with fed(servers(), resume="never") as feed:
-        feed.add(ask("quiet 5"))
-        feed.add(ask("hello", "b"))
-        seen = await feed_until(feed, lambda message: isinstance(message, Refused))
-        assert seen[-1] == Refused("a", "upstream_cut", {})
-        assert "".join(piece.text for piece in pieces(seen, "a")) == " 1 2 3 4 5"
-        if not any(piece.end for piece in pieces(seen, "b")):
-            seen += await feed_until(feed, ended("b"))
-        assert "".join(piece.text for piece in pieces(seen, "b")) == STORY
-
-
-async def test_a_server_that_is_gone_is_a_death_without_suspects_outside(servers: Any) -> None:
-    server = servers()
-    async with fed(server) as feed:
-        feed.add(ask("hello"))
-        await feed_until(feed, ended("a"))
-        server.kill()
-        feed.add(ask("hello", "b"))
-        seen = await feed_until(feed, is_dead)
-    assert isinstance(seen[-1], Dead)
-    assert (seen[-1].reason, seen[-1].suspects) == ("upstream_away", ())
-
-
-async def test_a_message_that_kills_its_server_is_a_suspect(servers: Any) -> None:
-    async with fed(servers()) as feed:
-        feed.add(ask("die 0"))
-        seen = await feed_until(feed, is_dead)
-    assert isinstance(seen[-1], Dead) and seen[-1].suspects == ("a",)

@@ -155,6 +155,16 @@ WORKER = ("generationworker",)
             CONFIGURATION,
             "manage.py setup",
         ),
+        (WORKER, {"CHATSITE_ENGINE": "nonsense"}, CONFIGURATION, "There is no engine nonsense"),
+        (WORKER, {"DATABASE_URL": "someone:secret@host"}, CONFIGURATION, "DATABASE_URL is no"),
+        (WORKER, {"DATABASE_URL": "my://a:secret@host/x"}, CONFIGURATION, "DATABASE_URL is no"),
+        (WORKER, {"CHATSITE_LIMIT": "secret"}, CONFIGURATION, "CHATSITE_LIMIT must be a number"),
+        (
+            WORKER,
+            {"CHATSITE_ENGINE": "openai", "CHATSITE_OPENAI_URL": "http://127.0.0.1:1/v1"},
+            LATER,
+            "The model's server 127.0.0.1:1 cannot be reached",
+        ),
         (("serve", "--no-worker", "--model=x", "--port=47000"), {}, CONFIGURATION, "--model"),
     ],
 )

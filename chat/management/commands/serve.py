@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 
 from chat.admission import default_queue
 from chat.background import Background
-from chat.checks import CONFIGURATION, FOR_PARTS, FOR_SERVE, no_engine, require
+from chat.checks import CONFIGURATION, FOR_PARTS, FOR_SERVE, LATER, no_engine, require
 from chat.engine.base import EngineDead
 from chat.management.loading_bar import loading_bar
 from chat.models import Worker
@@ -121,7 +121,8 @@ def _only_one() -> Iterator[None]:
     except Timeout:
         raise CommandError(
             f"Another `serve` runs on the state folder {settings.CHATSITE_VAR}. "
-            "Stop it first, or give this one a folder of its own with CHATSITE_VAR."
+            "Stop it first, or give this one a folder of its own with CHATSITE_VAR.",
+            returncode=LATER,
         ) from None
     with lock:
         yield
@@ -159,5 +160,6 @@ def _check_port(address: str, port: int) -> None:
             option = "--port" if taken else "--address"
             raise CommandError(
                 f"Cannot listen on {address} port {port}: {error.strerror}. "
-                f"Choose another one with {option}."
+                f"Choose another one with {option}.",
+                returncode=LATER if error.errno == errno.EADDRINUSE else CONFIGURATION,
             ) from None
