@@ -17,6 +17,7 @@ from chat.engine.base import EngineDead, Piece, Sampling, Task, Turn
 from chat.engine.openai_engine import OpenAIEngine
 from chat.engine.spec import EngineSpec, OpenAISpec
 
+from .asking import hear
 from .running import Said, engine_for
 from .running import run as run_transformers
 from .servers import (
@@ -28,7 +29,6 @@ from .servers import (
     why_not_llama_server,
     write_gguf,
 )
-from .test_openai_engine import hear
 
 GREEDY = Sampling(0.0, 0, 1.0, 1.0, max_new_tokens=40, seed=1)
 BATCHING = ("--continuous-batching", "--attn-implementation", "sdpa", "--cb-num-blocks", "64")
