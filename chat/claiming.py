@@ -16,6 +16,9 @@ from django.utils import timezone
 from chat.claims import Claim
 from chat.models import Generation, Queue, State, Worker
 
+SILENT = "silent"
+"""The reason in the row of a worker that was rescued from, until its process is back."""
+
 
 def claim(worker: Worker, most: int, now: datetime | None = None) -> list[Generation]:
     """Claim for `worker` at most `most` generations, and never more than the limit allows."""
@@ -110,7 +113,7 @@ def rescue(worker: Worker, heartbeat: int) -> list[Generation]:
         if not same.exists():
             return []
         # A new incarnation: should the old process wake up, it can claim nothing any more.
-        same.update(state=Worker.State.STOPPED, slots=0, incarnation=uuid.uuid4())
+        same.update(state=Worker.State.STOPPED, reason=SILENT, slots=0, incarnation=uuid.uuid4())
         rows = list(Generation.objects.running().filter(worker=worker).order_by("id"))
         # While a suspect is tried, nothing else is in the engine: the others are not to blame.
         tried = [row for row in rows if row.strikes and row.token_count == row.claimed_tokens]

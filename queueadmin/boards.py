@@ -85,7 +85,7 @@ def _figures(seen: Snapshot, living: list[Worker]) -> Figures:
         slots=slots,
         binds=binds,
         alive=len(ready),
-        workers=len(seen.workers),
+        workers=len(seen.workers) + len(seen.lost),
         speed=round(sum(row.speed for row in ready), 1),
         oldest=seconds(seen.oldest),
         wait=words.wait(ranking.wait_at(eligible + 1)),
@@ -153,9 +153,8 @@ def _alerts(seen: Snapshot, living: list[Worker], dead: set[int], deaf: bool) ->
     for row in broken:
         alerts.append(Alert(f"broken-{row.pk}", "danger", *words.broken(row)))
     if ready:
-        for row in seen.workers:
-            if row.pk in dead:
-                alerts.append(Alert(f"silent-{row.pk}", "warn", *words.silent(row)))
+        for row in (*(one for one in seen.workers if one.pk in dead), *seen.lost):
+            alerts.append(Alert(f"silent-{row.pk}", "warn", *words.silent(row)))
     if deaf:
         alerts.append(Alert("events", "warn", *words.no_events()))
     if seen.count >= seen.queue.size:

@@ -6,11 +6,13 @@ Knows the database, but no sockets, no languages and nobody's permissions.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Min
+from django.db.models import Min, QuerySet
+from django.utils import timezone
 
+from chat.claiming import SILENT
 from chat.models import Queue, QueueChange, Worker
 from chat.ranking import Ranking, rank
 
@@ -20,6 +22,9 @@ WINDOW = 200
 TRAIL = 12
 """Recorded changes that are shown beside the queue; all of them are in the admin."""
 
+LOST = timedelta(days=1)
+"""For how long a worker that fell silent is missed, unless it comes back."""
+
 ROW = ("id", "author__username", "author__guest", "created_at", "token_count")
 RUNNING_ROW = (*ROW, "claimed_at", "claimed_tokens", "strikes", "worker__name", "worker_id")
 
@@ -27,7 +32,8 @@ RUNNING_ROW = (*ROW, "claimed_at", "claimed_tokens", "strikes", "worker__name", 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """One queue at one moment. `waiting` holds the first ones in order, `count` how many there
-    are; `paused_by` is the change that paused it."""
+    are; `lost` are workers that others have rescued from and that have not come back;
+    `paused_by` is the change that paused it."""
 
     queue: Queue
     ranking: Ranking
@@ -36,6 +42,7 @@ class Snapshot:
     count: int
     oldest: datetime | None
     workers: tuple[Worker, ...]
+    lost: tuple[Worker, ...]
     trail: tuple[QueueChange, ...]
     paused_by: QueueChange | None
 
@@ -66,9 +73,15 @@ def look(queue_id: int) -> Snapshot | None:
         count=queue.generations.waiting().count() if len(line) > WINDOW else len(waiting),
         oldest=queue.generations.waiting().aggregate(oldest=Min("created_at"))["oldest"],
         workers=tuple(queue.workers.exclude(state=Worker.State.STOPPED).order_by("name")),
+        lost=tuple(_lost(queue)),
         trail=tuple(queue.changes.order_by("-id")[:TRAIL]),
         paused_by=_paused_by(queue),
     )
+
+
+def _lost(queue: Queue) -> QuerySet[Worker]:
+    silent = queue.workers.filter(state=Worker.State.STOPPED, reason=SILENT)
+    return silent.filter(seen_at__gt=timezone.now() - LOST).order_by("name")
 
 
 def _paused_by(queue: Queue) -> QueueChange | None:

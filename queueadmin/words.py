@@ -36,12 +36,11 @@ def effect(running: int, limit: int, slots: int, binds: str) -> str:
         return _("Paused: nothing starts, whatever the limit.")
     if binds == "worker":
         return _("No worker is ready, so nothing can run.")
-    if running > limit:
-        return ngettext(
-            "More are in progress than the limit allows: %(over)d ends before another starts.",
-            "More are in progress than the limit allows: %(over)d end before another starts.",
-            running - limit,
-        ) % {"over": running - limit}
+    if running > min(limit, slots):
+        over = running - min(limit, slots) + 1
+        return _("More are in progress than allowed: %(over)s end before another starts.") % {
+            "over": number(over)
+        }
     values = {"limit": number(limit), "slots": number(slots)}
     if binds == "slots":
         return (
@@ -117,7 +116,7 @@ def no_worker(waiting: int, loading: bool) -> tuple[str, str]:
                 waiting,
             )
         ) % {"waiting": number(waiting)}
-    return said, _("Start the site with manage.py serve, or look into the log why it ended.")
+    return said, _("Start one, or look into its log why it ended.")
 
 
 def broken(row: Worker) -> tuple[str, str]:

@@ -8,9 +8,12 @@ import uuid
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
+from chat.claiming import rescue
 from chat.database import web
 from chat.models import Generation, Worker
+from chat.registration import Registration
 from tests.acts import Bench, say
 from tests.cast import Cast
 from tests.dashboards import Dashboard
@@ -80,6 +83,39 @@ async def test_a_queue_without_a_ready_worker_says_so(
         (alert,) = (await page.until(bool))["alerts"]
     assert (alert["kind"].split("-")[0], alert["level"]) == (kind, level)
     assert alert["words"] and alert["remedy"]
+
+
+async def test_a_worker_that_was_rescued_from_is_missed_until_it_comes_back(
+    bench: Bench, cast: Cast
+) -> None:
+    await bench.worker("left")
+    lost = await bench.worker("lost")
+    await web(Worker.objects.filter(pk=lost.pk).update, seen_at=timezone.now())
+    await web(rescue, lost, lost.heartbeat)
+    async with Dashboard(cast.operator) as page:
+        board = await page.until(bool)
+        (alert,) = board["alerts"]
+        assert (alert["kind"], alert["level"]) == (f"silent-{lost.pk}", "warn")
+        assert "lost" in alert["words"]
+        assert (board["figures"]["alive"], board["figures"]["workers"]) == (1, 2)
+    await web(Registration("lost", "some model", "cpu").register)
+    async with Dashboard(cast.operator) as page:
+        board = await page.until(bool)
+        assert board["alerts"] == [] and board["figures"]["workers"] == 2
+
+
+async def test_what_is_over_the_slots_is_counted_to_the_next_start(
+    bench: Bench, cast: Cast
+) -> None:
+    await bench.set(limit=4)
+    worker = await bench.worker(slots=8)
+    for user in (cast.alice, cast.bob, cast.guest):
+        await say(user)
+    assert len(await bench.claim(worker)) == 3
+    await web(Worker.objects.filter(pk=worker.pk).update, slots=2)
+    async with Dashboard(cast.operator) as page:
+        figures = (await page.until(bool))["figures"]
+    assert "2 end before another starts" in figures["effect"]
 
 
 async def test_a_full_line_is_an_alert(bench: Bench, cast: Cast) -> None:
