@@ -256,7 +256,10 @@ async def _ended(process: subprocess.Popen[bytes], seconds: float) -> int | None
 def _manner(code: int | None) -> dict[str, str | int | float]:
     if code is None or code >= 0:
         return {"exit_code": -1 if code is None else code}
-    return {"signal": signal.Signals(-code).name}
+    try:
+        return {"signal": signal.Signals(-code).name}
+    except ValueError:  # a real-time one has no name
+        return {"signal": str(-code)}
 
 
 def _environment() -> dict[str, str]:

@@ -173,6 +173,14 @@ async def test_every_death_is_told_once_with_its_suspects(manner: str) -> None:
         assert feed.pid is None
 
 
+async def test_a_death_by_a_signal_without_a_name_is_told_too() -> None:
+    async with running(spec(step_delay=0.005)) as feed:
+        assert feed.pid is not None
+        os.kill(feed.pid, signal.SIGRTMIN + 1)
+        (*_, dead) = await until(feed, is_dead)
+    assert isinstance(dead, Dead) and dead.detail == {"signal": str(signal.SIGRTMIN + 1)}
+
+
 async def test_interrupt_and_terminate_are_left_to_the_parent() -> None:
     async with running(spec(step_delay=0.005)) as feed:
         assert feed.pid is not None
