@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from datetime import timedelta
+from typing import Any
 
 from asgiref.sync import async_to_sync
 from django.conf import settings
@@ -113,6 +114,12 @@ class LoginView(DjangoLoginView):
     """Django's own; it remembers which guest logged in, to offer their chats."""
 
     authentication_form = LoginForm
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        # Another tab may have signed up or logged in meanwhile; a guest may still do so here.
+        if request.user.is_authenticated and not is_guest(request):
+            return redirect(self.get_success_url())
+        return super().get(request, *args, **kwargs)
 
     def form_valid(self, form: AuthenticationForm) -> HttpResponse:
         guest = self.request.user.pk if is_guest(self.request) else None

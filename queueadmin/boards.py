@@ -92,7 +92,7 @@ def _figures(seen: Snapshot, living: list[Worker]) -> Figures:
         effect=words.effect(running, queue.limit, slots, binds),
         notes={
             "waiting": words.room(seen.count, queue.size),
-            "running": words.binding(binds),
+            "running": words.binding(binds, full=running >= min(queue.limit, slots)),
             "alive": words.places(slots),
         },
     )

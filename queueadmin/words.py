@@ -75,11 +75,11 @@ def room(waiting: int, size: int) -> str:
     return ngettext("room for %(n)s more", "room for %(n)s more", left) % {"n": number(left)}
 
 
-def binding(binds: str) -> str:
-    """What stops more from running, in two words."""
+def binding(binds: str, full: bool) -> str:
+    """What stops more from running, in two words; what would, unless all places are `full`."""
     return {
-        "limit": _("the limit binds"),
-        "slots": _("the slots bind"),
+        "limit": _("the limit binds") if full else _("by the limit"),
+        "slots": _("the slots bind") if full else _("by the slots"),
         "worker": _("no worker is ready"),
         "paused": _("paused"),
     }[binds]

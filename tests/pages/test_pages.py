@@ -123,6 +123,14 @@ def test_a_guests_chats_move_only_when_asked_and_only_from_that_guest(
     assert client.get("/adopt").status_code == 302
 
 
+def test_whoever_is_logged_in_already_goes_straight_on(client: Client, guest: User) -> None:
+    assert client.get("/login?next=/c/").status_code == 200, "a guest may log in"
+    client.post("/signup", {"username": "ann", "password1": PASSWORD, "password2": PASSWORD})
+    answer = client.get("/login?next=/c/")
+    assert (answer.status_code, answer.headers["Location"]) == (302, "/c/")
+    assert client.get("/login?next=https://evil.example/").headers["Location"] == "/"
+
+
 def test_nobody_adopts_without_having_been_the_guest(client: Client, guest: User) -> None:
     mine = conversation_of(guest)
     User.objects.create_user("ann", password=PASSWORD)
