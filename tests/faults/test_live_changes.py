@@ -66,7 +66,9 @@ async def test_deleting_a_conversation_stops_its_reply(
     await until(lambda: r14.holds(worker, row.pk), "it runs")
     await conversations.delete(row.conversation_id, cast.alice.pk)
     await until(lambda: not worker.slots, "its slot is free", 1)
-    assert await web(Generation.objects.count) == 0
+    left = await web(Generation.objects.get)
+    assert (left.conversation_id, left.prompt, left.reply) == (None, "", ""), "not a word is left"
+    assert left.ended
 
 
 async def test_r13_the_limit_holds_live(
