@@ -84,10 +84,10 @@ async def test_the_sidebar_hears_of_an_end_whose_event_was_lost(
         return [f.get("stage", "") for f in tab.frames if f["type"] == "listed"]
 
     try:
-        await say(cast.alice, "a reply in another conversation than the one that is shown " * 3)
+        await say(cast.alice, "a reply in another conversation than the one that is shown " * 6)
         await until(lambda: "generating" in listed(), "the sidebar says that it grows")
         layers.LosingTheEnd.losing = True
-        await until(lambda: listed()[-1] == "done", "the sidebar says that it is done", 10)
+        await until(lambda: listed()[-1] == "done", "the sidebar says that it is done", 20)
         assert listed().count("done") == 1
     finally:
         layers.LosingTheEnd.losing = False
