@@ -24,8 +24,6 @@ log = logging.getLogger(__name__)
 
 FLUSH_SECONDS = 0.045
 """Between two flushes: a reader sees no difference, a database and a channel layer do."""
-REPLY_SECONDS = 0.000_25
-"""What each reply adds to that pause: about what one flush of it costs until it is read."""
 AWAY = (OperationalError, InterfaceError)
 """The database cannot do anything now; later it can do the same."""
 
@@ -71,9 +69,8 @@ class Flusher:
             await until_stored(self.flush)
             # A slow database gets longer pauses: it is busy at most half of the time.
             took = time.monotonic() - began
-            pause = FLUSH_SECONDS + REPLY_SECONDS * len(self._slots)
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(max(pause, took)):
+                async with asyncio.timeout(max(FLUSH_SECONDS, took)):
                     await self._urgent.wait()
 
     async def flush(self) -> None:
