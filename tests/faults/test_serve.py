@@ -21,7 +21,7 @@ import psutil
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from chat.checks import CONFIGURATION
+from chat.checks import CONFIGURATION, LATER
 from chat.database import web
 from chat.models import Generation, Queue, State
 from tests.cast import Cast
@@ -78,7 +78,7 @@ async def test_a_second_serve_on_the_same_folder_is_refused_in_a_sentence(site: 
     other = site()
     other.path = log
     log.write_text("")
-    said = refusal_of(other.spawn(), other)
+    said = refusal_of(other.spawn(), other, LATER)
     assert "Another `serve` runs on the state folder" in said and "CHATSITE_VAR" in said
     assert served.process is not None and served.process.poll() is None
 
@@ -88,7 +88,7 @@ def test_a_busy_port_is_said_before_the_model_is_loaded(site: MakeSite) -> None:
     with socket.socket() as busy:
         busy.bind(("127.0.0.1", served.port))
         busy.listen()
-        said = refusal_of(served.spawn(), served)
+        said = refusal_of(served.spawn(), served, LATER)
     assert f"port {served.port}" in said and "--port" in said
 
 
