@@ -168,14 +168,30 @@ def export(model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerBase) -> None:
         shutil.copyfile(MODEL / name, EXPORT / name)
 
 
-def train(options: argparse.Namespace) -> None:
-    """Train until the time is over; keep a checkpoint and an export every few minutes."""
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    if options.threads:
-        torch.set_num_threads(options.threads)
+def made(options: argparse.Namespace, tokenizer: PreTrainedTokenizerBase) -> Qwen3ForCausalLM:
+    """The model to train: with random weights, or with those in the box."""
+    if options.warm:
+        return Qwen3ForCausalLM.from_pretrained(
+            MODEL, dtype=torch.float32, attn_implementation=ATTENTION
+        )
+    return Qwen3ForCausalLM(
+        configuration(len(tokenizer), tokenizer.eos_token_id, tokenizer.pad_token_id)
+    )
+
+
+def use_cores(threads: int) -> None:
+    """Compute on so many threads (0: torch's own choice), in bf16 where the processor does."""
+    if threads:
+        torch.set_num_threads(threads)
     if torch.cpu.get_capabilities().get("amx_bf16"):
         # A quarter more tokens a second. Sums stay in 32 bits, and so do the weights.
         torch.backends.mkldnn.matmul.fp32_precision = "bf16"
+
+
+def train(options: argparse.Namespace) -> None:
+    """Train until the time is over; keep a checkpoint and an export every few minutes."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    use_cores(options.threads)
     torch.manual_seed(options.seed)
     tokenizer = AutoTokenizer.from_pretrained(MODEL)
     rows = read_rows(BUILD / "dialogues.jsonl", tokenizer)
@@ -184,15 +200,7 @@ def train(options: argparse.Namespace) -> None:
         f"{rows.learnt.mean():.0%} of them learnt",
         flush=True,
     )
-    if options.warm:
-        model = Qwen3ForCausalLM.from_pretrained(
-            MODEL, dtype=torch.float32, attn_implementation=ATTENTION
-        )
-    else:
-        model = Qwen3ForCausalLM(
-            configuration(len(tokenizer), tokenizer.eos_token_id, tokenizer.pad_token_id)
-        )
-    model.to(device).train()
+    model = made(options, tokenizer).to(device).train()
     print(f"{model.num_parameters() / 1e6:.2f} million parameters on {device}", flush=True)
     if options.compile:
         for layer in model.model.layers:
